@@ -1,0 +1,67 @@
+# make demo     install into .venv and run the quickstart (BACKEND=jax|torch|tensorflow)
+# make test     install, lint, then the whole suite under each of the three backends
+# make lint     ruff and the import contracts
+# make format   let ruff rewrite what it can
+# make clean    remove everything that make, the tests and the builds have written
+
+PYTHON  ?= python3
+BACKEND ?= jax
+JOBS    ?= 2
+
+BIN   := .venv/bin
+STAMP := .venv/.installed
+
+# The first backend also runs the tests that do not depend on one.
+BACKENDS := tensorflow jax torch
+
+export TF_CPP_MIN_LOG_LEVEL := 3
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# One thread per test worker: they would only wait for each other.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \
+	TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false
+
+.PHONY: demo test lint format clean install $(BACKENDS:%=test-%)
+
+demo: install
+	KERAS_BACKEND=$(BACKEND) $(BIN)/python examples/quickstart.py
+
+# In this order whatever -j says: three suites at once would share two cores.
+test: install
+	$(MAKE) --no-print-directory lint
+	@set -e; for backend in $(BACKENDS); do $(MAKE) --no-print-directory test-$$backend; done
+	@echo; echo "All tests passed under: $(BACKENDS)"
+
+$(BACKENDS:%=test-%): test-%: install
+	@echo; echo "================ tests under $* ================"
+	KERAS_BACKEND=$* $(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile \
+		$(if $(filter $*,$(firstword $(BACKENDS))),,-m "not backend_free") $(PYTEST_ARGS)
+
+# The contracts are checked on the installed layout: only there is training/ zoo.training.
+lint: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	rm -rf build
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target build/lint .
+	cd build/lint && ../../$(BIN)/lint-imports --config ../../pyproject.toml --no-cache
+	rm -rf build
+
+format: install
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "Installing the pinned set into .venv: a few minutes the first time."
+	@$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Python 3.11 or newer is needed, this is ' + sys.version + '; say make PYTHON=...')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt pip setuptools wheel
+	@# setuptools warns about every editable install
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt \
+		--no-build-isolation --editable ".[all,dev]"
+	@touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,64 @@
+"""What every test gets: fixed seeds, the backend's name, and no network."""
+
+import ipaddress
+import os
+import socket
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
+
+import keras
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    """Every test starts from the same random state."""
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def backend():
+    """The backend under test: "jax", "torch" or "tensorflow"."""
+    return keras.backend.backend()
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """A connection that leaves this machine is an error, however it is caught."""
+    attempts = []
+
+    def refuse(address):
+        attempts.append(address)
+        raise OSError(f"Tests use no network, but this one tried to reach {address!r}.")
+
+    def guard(call):
+        def checked(self, address):
+            if self.family != socket.AF_UNIX and not is_loopback(address[0]):
+                refuse(address)
+            return call(self, address)
+
+        return checked
+
+    resolve = socket.getaddrinfo
+
+    def checked_resolve(host, *args, **kwargs):
+        if not is_loopback(host):
+            refuse(host)
+        return resolve(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", guard(socket.socket.connect))
+    monkeypatch.setattr(socket.socket, "connect_ex", guard(socket.socket.connect_ex))
+    monkeypatch.setattr(socket, "getaddrinfo", checked_resolve)
+    yield attempts
+    if attempts:  # code that catches OSError must not hide it
+        pytest.fail(f"Tests use no network, but this one tried to reach {attempts}.")
+
+
+def is_loopback(host):
+    """Whether a host name or address means this machine."""
+    if host in (None, "", "localhost", b"localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.decode() if isinstance(host, bytes) else host).is_loopback
+    except ValueError:
+        return False

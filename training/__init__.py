@@ -1,0 +1,1 @@
+"""Corpora, data files, schedules and the recipes that made the shipped presets."""

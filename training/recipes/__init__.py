@@ -1,0 +1,1 @@
+"""One module per shipped preset: the run that made it."""

@@ -1,0 +1,40 @@
+"""Keras layers for attention, positions and Transformer blocks."""
+
+from zoo.layers.attention import MultiHeadAttention
+from zoo.layers.blocks import TransformerBlock
+from zoo.layers.feedforward import FeedForward, SwiGLU, gelu_tanh
+from zoo.layers.losses import TokenCrossEntropy, token_nats
+from zoo.layers.masks import (
+    causal_mask,
+    combine_masks,
+    open_empty_rows,
+    padding_mask_to_attention,
+)
+from zoo.layers.positions import (
+    ALiBi,
+    AttentionPosition,
+    PositionEmbedding,
+    RelativePositionBias,
+    RotaryEmbedding,
+    SinusoidalPositions,
+)
+
+__all__ = [
+    "ALiBi",
+    "AttentionPosition",
+    "FeedForward",
+    "MultiHeadAttention",
+    "PositionEmbedding",
+    "RelativePositionBias",
+    "RotaryEmbedding",
+    "SinusoidalPositions",
+    "SwiGLU",
+    "TokenCrossEntropy",
+    "TransformerBlock",
+    "causal_mask",
+    "combine_masks",
+    "gelu_tanh",
+    "open_empty_rows",
+    "padding_mask_to_attention",
+    "token_nats",
+]

@@ -1,0 +1,242 @@
+"""Multi-head attention: one layer for self, cross, grouped-query, causal and cached use."""
+
+import math
+
+import keras
+from keras import ops
+
+from zoo.layers import masks
+from zoo.layers.serialization import restore_layer
+
+
+@keras.saving.register_keras_serializable("zoo")
+class MultiHeadAttention(keras.layers.Layer):
+    """`softmax(Q K^T / sqrt(head_dim)) V` in several heads at once.
+
+    Vaswani et al., 2017, https://arxiv.org/abs/1706.03762; grouped queries: Ainslie et al., 2023,
+    https://arxiv.org/abs/2305.13245.
+
+    The scores are left to the backend's fused kernel, without a causal mask in memory when
+    nothing is padded. Only `dropout` on the attention probabilities needs them written out,
+    and only in training.
+
+    Args:
+        num_heads: int, the number of query heads.
+        num_kv_heads: int, the number of key and value heads, a divisor of `num_heads`; None for
+            as many as `num_heads`.
+        head_dim: int, or None for `hidden_dim / num_heads`.
+        causal: bool, whether a query sees only keys up to its own position.
+        position: a `RotaryEmbedding`, `ALiBi` or `RelativePositionBias` layer, or None.
+        dropout: float, the rate on the attention probabilities.
+        use_bias: bool, for all projections.
+        kernel_initializer: for the query, key and value kernels.
+        output_initializer: for the output kernel; None for `kernel_initializer`.
+
+    Call arguments:
+        x: `(batch, length, hidden_dim)`, the queries, and the keys and values too if there is no
+            `context`.
+        context: `(batch, context_length, context_dim)`, what cross-attention reads.
+        padding_mask: `(batch, key_length)`, True for keys that are real tokens.
+        cache: `(keys, values)` as made by `make_cache`, each
+            `(batch, cache_length, num_kv_heads, head_dim)`. A cross-attention's cache is what
+            `project_context` returns; no `context` is given then.
+        start: position of `x[:, 0]` in the cache, an int or `(batch,)` int tensor. The int 0
+            says that the cache is still empty: the new tokens then attend to each other alone.
+
+    Returns:
+        `(batch, length, hidden_dim)`; with a cache, the pair of that and the updated cache.
+
+    Raises:
+        ValueError: if the head counts do not divide, or a call argument does not fit.
+    """
+
+    def __init__(
+        self,
+        num_heads,
+        num_kv_heads=None,
+        head_dim=None,
+        causal=False,
+        position=None,
+        dropout=0.0,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        output_initializer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.num_kv_heads = num_kv_heads or num_heads
+        self.head_dim = head_dim
+        self.causal = causal
+        self.position = restore_layer(position)
+        self.dropout = dropout
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.output_initializer = keras.initializers.get(output_initializer or kernel_initializer)
+        if num_heads % self.num_kv_heads:
+            raise ValueError(
+                "Each key/value head serves the same number of query heads, so num_heads must be "
+                f"a multiple of num_kv_heads; got {num_heads} and {self.num_kv_heads}."
+            )
+        if dropout:
+            self.probability_dropout = keras.layers.Dropout(
+                dropout, dtype=self.dtype_policy, name="probability_dropout"
+            )
+
+    def build(self, x_shape, context_shape=None):
+        hidden_dim = x_shape[-1]
+        if self.head_dim is None:
+            if hidden_dim % self.num_heads:
+                raise ValueError(
+                    f"hidden_dim must be a multiple of num_heads; got {hidden_dim} and "
+                    f"{self.num_heads}. Change one of them, or pass head_dim."
+                )
+            self.head_dim = hidden_dim // self.num_heads
+        query_dim = self.num_heads * self.head_dim
+        key_value_dim = 2 * self.num_kv_heads * self.head_dim
+        self.is_cross = context_shape is not None
+        if self.is_cross:
+            self.query = self._dense(query_dim, "query", x_shape)
+            self.key_value = self._dense(key_value_dim, "key_value", context_shape)
+        else:
+            self.qkv = self._dense(query_dim + key_value_dim, "qkv", x_shape)
+        self.output_projection = self._dense(
+            hidden_dim, "output", (*x_shape[:-1], query_dim), self.output_initializer
+        )
+        if self.position is not None and not self.position.built:
+            self.position.build((*x_shape[:-1], self.num_heads, self.head_dim))
+
+    def _dense(self, units, name, input_shape, initializer=None):
+        layer = keras.layers.Dense(
+            units,
+            use_bias=self.use_bias,
+            kernel_initializer=initializer or self.kernel_initializer,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+        layer.build(input_shape)
+        return layer
+
+    def call(
+        self, x, context=None, padding_mask=None, cache=None, start=0, training=None
+    ):
+        if self.is_cross:
+            query = self._split_heads(self.query(x), self.num_heads)
+            key, value = self.project_context(context) if cache is None else cache
+        else:
+            query, key, value = self._project(x, start)
+            if cache is not None:
+                cache = _write(cache[0], key, start), _write(cache[1], value, start)
+                if not _is_zero(start):
+                    key, value = cache
+        attended = self._attend(query, key, value, padding_mask, start, training)
+        output = self.output_projection(self._merge_heads(attended))
+        return output if cache is None else (output, cache)
+
+    def project_context(self, context):
+        """Keys and values of a cross-attention, `(batch, context_length, num_kv_heads, head_dim)`
+        each: computed once, they serve every decoding step."""
+        key, value = ops.split(self.key_value(context), 2, axis=-1)
+        return self._split_heads(key, self.num_kv_heads), self._split_heads(
+            value, self.num_kv_heads
+        )
+
+    def make_cache(self, batch_size, length):
+        """Empty `(keys, values)` for `length` positions, in the compute dtype."""
+        shape = (batch_size, length, self.num_kv_heads, self.head_dim)
+        return ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)
+
+    def _project(self, x, start):
+        query_dim, kv_dim = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
+        query, key, value = ops.split(self.qkv(x), [query_dim, query_dim + kv_dim], axis=-1)
+        query = self._split_heads(query, self.num_heads)
+        key = self._split_heads(key, self.num_kv_heads)
+        value = self._split_heads(value, self.num_kv_heads)
+        if self.position is not None:
+            query = self.position.rotate(query, start=start)
+            key = self.position.rotate(key, start=start)
+        return query, key, value
+
+    def _attend(self, query, key, value, padding_mask, start, training):
+        group = self.num_heads // self.num_kv_heads
+        if group > 1:
+            key, value = ops.repeat(key, group, axis=2), ops.repeat(value, group, axis=2)
+        query_length, key_length = ops.shape(query)[1], ops.shape(key)[1]
+        bias = None
+        if self.position is not None:
+            bias = self.position.bias(query_length, key_length, start=start)
+        drop = bool(training) and self.dropout > 0
+        mask = None if padding_mask is None else masks.padding_mask_to_attention(padding_mask)
+        is_causal = self.causal and not self.is_cross
+        # The kernel's own causal mask needs queries and keys to start together.
+        if is_causal and not (_is_zero(start) and mask is None and bias is None and not drop):
+            mask = masks.combine_masks(masks.causal_mask(query_length, key_length, start), mask)
+            is_causal = False
+        if mask is not None:
+            mask = masks.open_empty_rows(mask)
+        if drop:
+            return self._attend_with_dropout(query, key, value, bias, mask)
+        if bias is not None and mask is not None:  # the kernels take only one of the two
+            bias, mask = _mask_bias(bias, mask), None
+        return ops.dot_product_attention(
+            query, key, value, bias=bias, mask=mask, is_causal=is_causal
+        )
+
+    def _attend_with_dropout(self, query, key, value, bias, mask):
+        scores = ops.einsum("bqhd,bkhd->bhqk", query, key) / math.sqrt(self.head_dim)
+        scores = ops.cast(scores, "float32")
+        if bias is not None:
+            scores = scores + ops.cast(bias, "float32")
+        if mask is not None:
+            scores = _mask_bias(scores, mask)
+        probabilities = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
+        probabilities = self.probability_dropout(probabilities, training=True)
+        return ops.einsum("bhqk,bkhd->bqhd", probabilities, value)
+
+    def _split_heads(self, x, num_heads):
+        length = x.shape[1] if x.shape[1] is not None else -1
+        return ops.reshape(x, (ops.shape(x)[0], length, num_heads, self.head_dim))
+
+    def _merge_heads(self, x):
+        length = x.shape[1] if x.shape[1] is not None else -1
+        return ops.reshape(x, (ops.shape(x)[0], length, self.num_heads * self.head_dim))
+
+    def compute_output_spec(self, x, *args, cache=None, **kwargs):
+        output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
+        return output if cache is None else (output, cache)
+
+    def get_config(self):
+        config = {
+            "num_heads": self.num_heads,
+            "num_kv_heads": self.num_kv_heads,
+            "head_dim": self.head_dim,
+            "causal": self.causal,
+            "position": self.position and keras.saving.serialize_keras_object(self.position),
+            "dropout": self.dropout,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "output_initializer": keras.initializers.serialize(self.output_initializer),
+        }
+        return {**super().get_config(), **config}
+
+
+def _is_zero(start):
+    return isinstance(start, int) and start == 0
+
+
+def _mask_bias(bias, mask):
+    """Fold a boolean mask into an additive one, with a value that float16 can hold."""
+    lowest = -3e4 if keras.backend.standardize_dtype(bias.dtype) == "float16" else -1e30
+    return ops.where(mask, bias, ops.cast(lowest, bias.dtype))
+
+
+def _write(cache, update, start):
+    """Put `update` `(batch, length, heads, head_dim)` into `cache` at row positions `start`."""
+    update = ops.cast(update, cache.dtype)
+    if isinstance(start, int) or len(start.shape) == 0:
+        return ops.slice_update(cache, (0, start, 0, 0), update)
+    batch, length = ops.shape(update)[0], ops.shape(update)[1]
+    rows = ops.repeat(ops.arange(batch, dtype="int32"), length)
+    columns = ops.reshape(masks.positions(start, length), (-1,))
+    values = ops.reshape(update, (batch * length, *update.shape[2:]))
+    return ops.scatter_update(cache, ops.stack([rows, columns], axis=-1), values)

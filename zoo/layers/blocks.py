@@ -1,0 +1,152 @@
+"""The Transformer block, put together from the layers that it is given."""
+
+import keras
+
+from zoo.layers.serialization import restore_layer
+
+NORMS = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class TransformerBlock(keras.layers.Layer):
+    """Attention and feed-forward, each with a residual connection and a norm.
+
+    Post-norm, `x = norm(x + f(x))`, is Vaswani et al., 2017, https://arxiv.org/abs/1706.03762.
+    Pre-norm, `x = x + f(norm(x))`, is Xiong et al., 2020, https://arxiv.org/abs/2002.04745; its
+    stack ends with a norm of its own.
+
+    ```python
+    TransformerBlock(
+        MultiHeadAttention(8, causal=True, name="attention"),
+        FeedForward(2048, activation="gelu", name="feed_forward"),
+    )
+    ```
+
+    Args:
+        attention: a `MultiHeadAttention`, the self-attention.
+        feed_forward: a `FeedForward` or `SwiGLU`.
+        cross_attention: a second `MultiHeadAttention` that reads `context`, or None.
+        pre_norm: bool.
+        norm: `"layer"` or `"rms"`.
+        norm_epsilon: float.
+        dropout: float, the rate on each sublayer's output before it is added.
+
+    Call arguments:
+        x: `(batch, length, hidden_dim)`.
+        context: `(batch, context_length, context_dim)`, for the cross-attention.
+        padding_mask: `(batch, key_length)`, True for real tokens of `x`.
+        context_padding_mask: `(batch, context_length)`, True for real tokens of `context`.
+        cache: a dict from `make_cache`, or None.
+        start: position of `x[:, 0]` in the cache, an int or `(batch,)` int tensor.
+
+    Returns:
+        `(batch, length, hidden_dim)`; with a cache, the pair of that and the updated cache.
+    """
+
+    def __init__(
+        self,
+        attention,
+        feed_forward,
+        cross_attention=None,
+        pre_norm=True,
+        norm="layer",
+        norm_epsilon=1e-5,
+        dropout=0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if norm not in NORMS:
+            raise ValueError(f"norm must be one of {sorted(NORMS)}; got {norm!r}.")
+        self.attention = restore_layer(attention)
+        self.feed_forward = restore_layer(feed_forward)
+        self.cross_attention = restore_layer(cross_attention)
+        self.pre_norm = pre_norm
+        self.norm = norm
+        self.norm_epsilon = norm_epsilon
+        self.dropout = dropout
+        self.attention_norm = self._make_norm("attention_norm")
+        self.feed_forward_norm = self._make_norm("feed_forward_norm")
+        if self.cross_attention is not None:
+            self.cross_attention_norm = self._make_norm("cross_attention_norm")
+        self.residual_dropout = keras.layers.Dropout(
+            dropout, dtype=self.dtype_policy, name="residual_dropout"
+        )
+
+    def _make_norm(self, name):
+        return NORMS[self.norm](epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
+
+    def build(self, x_shape, context_shape=None):
+        self.attention_norm.build(x_shape)
+        self.attention.build(x_shape)
+        if self.cross_attention is not None:
+            self.cross_attention_norm.build(x_shape)
+            self.cross_attention.build(x_shape, context_shape)
+        self.feed_forward_norm.build(x_shape)
+        self.feed_forward.build(x_shape)
+
+    def call(
+        self,
+        x,
+        context=None,
+        padding_mask=None,
+        context_padding_mask=None,
+        cache=None,
+        start=0,
+        training=None,
+    ):
+        cache = None if cache is None else dict(cache)
+
+        def sublayer(name, x, layer, norm, **inputs):
+            y = norm(x) if self.pre_norm else x
+            if cache is not None and name in cache:
+                y, cache[name] = layer(y, cache=cache[name], **inputs)
+            else:
+                y = layer(y, **inputs)
+            x = x + self.residual_dropout(y, training=training)
+            return x if self.pre_norm else norm(x)
+
+        x = sublayer(
+            "attention",
+            x,
+            self.attention,
+            self.attention_norm,
+            padding_mask=padding_mask,
+            start=start,
+            training=training,
+        )
+        if self.cross_attention is not None:
+            x = sublayer(
+                "cross_attention",
+                x,
+                self.cross_attention,
+                self.cross_attention_norm,
+                context=context,
+                padding_mask=context_padding_mask,
+                training=training,
+            )
+        x = sublayer("feed_forward", x, self.feed_forward, self.feed_forward_norm)
+        return x if cache is None else (x, cache)
+
+    def make_cache(self, batch_size, length, context=None):
+        """An empty self-attention cache and, with `context`, the cross-attention's full one."""
+        cache = {"attention": self.attention.make_cache(batch_size, length)}
+        if self.cross_attention is not None:
+            cache["cross_attention"] = self.cross_attention.project_context(context)
+        return cache
+
+    def compute_output_spec(self, x, *args, cache=None, **kwargs):
+        output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
+        return output if cache is None else (output, cache)
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        config = {
+            "attention": serialize(self.attention),
+            "feed_forward": serialize(self.feed_forward),
+            "cross_attention": self.cross_attention and serialize(self.cross_attention),
+            "pre_norm": self.pre_norm,
+            "norm": self.norm,
+            "norm_epsilon": self.norm_epsilon,
+            "dropout": self.dropout,
+        }
+        return {**super().get_config(), **config}

@@ -1,0 +1,108 @@
+"""The position-wise half of a Transformer block."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("zoo")
+def gelu_tanh(x):
+    """GELU by its tanh approximation, which GPT-2 uses everywhere.
+
+    Hendrycks and Gimpel, 2016, https://arxiv.org/abs/1606.08415
+    """
+    return ops.gelu(x, approximate=True)
+
+
+def get_activation(name):
+    """A Keras activation by name; `"gelu"` is exact, `"gelu_tanh"` is the approximation."""
+    return gelu_tanh if name == "gelu_tanh" else keras.activations.get(name)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class FeedForward(keras.layers.Layer):
+    """`W2 f(W1 x + b1) + b2`, the same at every position.
+
+    Vaswani et al., 2017, section 3.3, https://arxiv.org/abs/1706.03762
+
+    Args:
+        mlp_dim: int, the inner width.
+        activation: `"relu"`, `"gelu"`, `"gelu_tanh"` or any Keras activation's name.
+        use_bias: bool.
+        kernel_initializer: for the first kernel.
+        output_initializer: for the second kernel; None for `kernel_initializer`.
+
+    Call arguments:
+        x: `(batch, length, hidden_dim)`; the result has the same shape.
+    """
+
+    def __init__(
+        self,
+        mlp_dim,
+        activation="relu",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        output_initializer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.mlp_dim = mlp_dim
+        self.activation = get_activation(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.output_initializer = keras.initializers.get(output_initializer or kernel_initializer)
+
+    def build(self, x_shape):
+        self.inner = self._dense(self.mlp_dim, "inner", self.kernel_initializer, x_shape)
+        inner_shape = (*x_shape[:-1], self.mlp_dim)
+        self.outer = self._dense(x_shape[-1], "outer", self.output_initializer, inner_shape)
+
+    def _dense(self, units, name, initializer, input_shape):
+        layer = keras.layers.Dense(
+            units,
+            use_bias=self.use_bias,
+            kernel_initializer=initializer,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+        layer.build(input_shape)
+        return layer
+
+    def call(self, x):
+        return self.outer(self.activation(self.inner(x)))
+
+    def compute_output_shape(self, x_shape):
+        return x_shape
+
+    def get_config(self):
+        config = {
+            "mlp_dim": self.mlp_dim,
+            "activation": keras.activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "output_initializer": keras.initializers.serialize(self.output_initializer),
+        }
+        return {**super().get_config(), **config}
+
+
+@keras.saving.register_keras_serializable("zoo")
+class SwiGLU(FeedForward):
+    """`W3 (silu(W1 x) * W2 x)`: a feed-forward whose inner units are gated.
+
+    Shazeer, 2020, https://arxiv.org/abs/2002.05202. W1 and W2 are one fused kernel, so `inner`
+    is `2 * mlp_dim` wide: first the gate, then the value.
+
+    Args:
+        mlp_dim: int, the inner width; two thirds of a plain feed-forward's keeps the size equal.
+    """
+
+    def __init__(self, mlp_dim, activation="silu", use_bias=False, **kwargs):
+        super().__init__(mlp_dim, activation=activation, use_bias=use_bias, **kwargs)
+
+    def build(self, x_shape):
+        self.inner = self._dense(2 * self.mlp_dim, "inner", self.kernel_initializer, x_shape)
+        inner_shape = (*x_shape[:-1], self.mlp_dim)
+        self.outer = self._dense(x_shape[-1], "outer", self.output_initializer, inner_shape)
+
+    def call(self, x):
+        gate, value = ops.split(self.inner(x), 2, axis=-1)
+        return self.outer(self.activation(gate) * value)

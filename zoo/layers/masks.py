@@ -1,0 +1,48 @@
+"""Pure functions that make boolean attention masks. True means "may be attended to"."""
+
+from keras import ops
+
+
+def causal_mask(query_length, key_length, start=0):
+    """Let each query see its own position and everything before it.
+
+    Args:
+        query_length, key_length: ints.
+        start: position of the first query among the keys: an int, or a `(batch,)` int tensor
+            when every row of the batch stands at a position of its own.
+
+    Returns:
+        Boolean `(1 or batch, 1, query_length, key_length)`.
+    """
+    query_position = positions(start, query_length)[:, None, :, None]
+    return query_position >= ops.arange(key_length, dtype="int32")
+
+
+def padding_mask_to_attention(padding_mask):
+    """`(batch, key_length)`, True or nonzero for real tokens, to `(batch, 1, 1, key_length)`."""
+    return ops.cast(padding_mask, "bool")[:, None, None, :]
+
+
+def combine_masks(*masks):
+    """The logical "and" of the masks that are not None; None when there are none."""
+    combined = None
+    for mask in masks:
+        if mask is not None:
+            combined = mask if combined is None else ops.logical_and(combined, mask)
+    return combined
+
+
+def open_empty_rows(mask):
+    """Let a query that may see nothing see everything.
+
+    A softmax over nothing is 0/0: backends answer it with NaN, zeros or a mean. Such a query is
+    padding and its output is ignored, so any finite answer will do, as long as it is the same.
+    """
+    sees_something = ops.any(mask, axis=-1, keepdims=True)
+    return ops.logical_or(mask, ops.logical_not(sees_something))
+
+
+def positions(start, length):
+    """Positions `start, start + 1, ...` as int32 `(1 or batch, length)`."""
+    start = ops.reshape(ops.cast(start, "int32"), (-1, 1))
+    return start + ops.arange(length, dtype="int32")

@@ -1,0 +1,248 @@
+"""Where a token stands, told to a Transformer in the five usual ways.
+
+`PositionEmbedding` and `SinusoidalPositions` make vectors that are added to the token embeddings.
+`RotaryEmbedding`, `ALiBi` and `RelativePositionBias` act inside attention: they are given to
+`MultiHeadAttention(position=...)`, which asks them to `rotate` queries and keys and for a `bias`
+on the scores.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo.layers import masks
+
+
+@keras.saving.register_keras_serializable("zoo")
+class PositionEmbedding(keras.layers.Layer):
+    """One learned vector per position.
+
+    Gehring et al., 2017, https://arxiv.org/abs/1705.03122; used by BERT and GPT.
+
+    Args:
+        max_length: int, the number of positions in the table.
+
+    Call arguments:
+        x: `(batch, length, hidden_dim)`, only its shape and dtype matter.
+        start: position of `x[:, 0]`, an int or `(batch,)` int tensor.
+
+    Returns:
+        `(1 or batch, length, hidden_dim)`, to be added to `x`.
+
+    Raises:
+        ValueError: if `length` is more than `max_length`.
+    """
+
+    def __init__(self, max_length, initializer="uniform", **kwargs):
+        super().__init__(**kwargs)
+        self.max_length = max_length
+        self.initializer = keras.initializers.get(initializer)
+
+    def build(self, x_shape):
+        self.embeddings = self.add_weight(
+            shape=(self.max_length, x_shape[-1]), initializer=self.initializer, name="embeddings"
+        )
+
+    def call(self, x, start=0):
+        length = x.shape[1] if x.shape[1] is not None else ops.shape(x)[1]
+        if isinstance(length, int) and length > self.max_length:
+            raise ValueError(
+                f"This model reads at most {self.max_length} tokens at once (max_length); got a "
+                f"sequence of {length}. Shorten or split the text, or build the model with a "
+                "larger max_length."
+            )
+        table = ops.cast(self.embeddings, self.compute_dtype)
+        if isinstance(start, int) and start == 0:
+            return table[None, :length, :]
+        return ops.take(table, masks.positions(start, length), axis=0)
+
+    def compute_output_spec(self, x, start=0):
+        # Unknown lengths are traced with stand-in sizes that may exceed the table.
+        batch = 1 if isinstance(start, int) else x.shape[0]
+        return keras.KerasTensor((batch, *x.shape[1:]), dtype=self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class SinusoidalPositions(keras.layers.Layer):
+    """Fixed sines and cosines: `sin(p / base^(2i/d))` at feature 2i, `cos` of it at 2i + 1.
+
+    Vaswani et al., 2017, section 3.5, https://arxiv.org/abs/1706.03762
+
+    Call arguments:
+        x: `(batch, length, hidden_dim)`, `hidden_dim` even.
+        start: position of `x[:, 0]`, an int or `(batch,)` int tensor.
+
+    Returns:
+        `(1 or batch, length, hidden_dim)`, to be added to `x`.
+
+    Raises:
+        ValueError: if `hidden_dim` is odd.
+    """
+
+    def __init__(self, base=10_000, **kwargs):
+        super().__init__(**kwargs)
+        self.base = base
+
+    def build(self, x_shape):
+        _require_even(self, x_shape[-1], "hidden_dim", x_shape)
+
+    def call(self, x, start=0):
+        angle = _angles(masks.positions(start, ops.shape(x)[1]), x.shape[-1], self.base)
+        wave = ops.stack([ops.sin(angle), ops.cos(angle)], axis=-1)  # (1 or batch, length, d/2, 2)
+        return ops.cast(ops.reshape(wave, (*ops.shape(angle)[:2], x.shape[-1])), self.compute_dtype)
+
+    def compute_output_spec(self, x, start=0):
+        batch = 1 if isinstance(start, int) else x.shape[0]
+        return keras.KerasTensor((batch, *x.shape[1:]), dtype=self.compute_dtype)
+
+
+class AttentionPosition(keras.layers.Layer):
+    """A position that acts inside attention; subclasses change one of the two methods."""
+
+    def rotate(self, x, start=0):
+        """Turn queries or keys `(batch, length, heads, head_dim)` by their positions."""
+        return x
+
+    def bias(self, query_length, key_length, start=0):
+        """What to add to the scores, `(1 or batch, heads, query_length, key_length)`, or None."""
+        return None
+
+
+@keras.saving.register_keras_serializable("zoo")
+class RotaryEmbedding(AttentionPosition):
+    """Rotate feature pairs so that attention scores depend only on distance.
+
+    Su et al., 2021, https://arxiv.org/abs/2104.09864. Feature i is paired with feature
+    i + head_dim/2, as in GPT-NeoX and Llama checkpoints.
+
+    Call arguments:
+        x: `(batch, length, heads, head_dim)`, `head_dim` even.
+        start: position of `x[:, 0]`, an int or `(batch,)` int tensor; nonzero when decoding from
+            a cache.
+
+    Raises:
+        ValueError: if `head_dim` is odd.
+    """
+
+    def __init__(self, base=10_000, **kwargs):
+        super().__init__(**kwargs)
+        self.base = base
+
+    def rotate(self, x, start=0):
+        return self(x, start=start)
+
+    def call(self, x, start=0):
+        _require_even(self, x.shape[-1], "head_dim", x.shape)
+        angle = _angles(masks.positions(start, ops.shape(x)[1]), x.shape[-1], self.base)
+        cos = ops.cos(angle)[:, :, None, :]  # (1 or batch, length, 1, head_dim/2)
+        sin = ops.sin(angle)[:, :, None, :]
+        first, second = ops.split(ops.cast(x, "float32"), 2, axis=-1)
+        rotated = ops.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+        return ops.cast(rotated, x.dtype)
+
+    def compute_output_spec(self, x, start=0):
+        return keras.KerasTensor(x.shape, dtype=x.dtype)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class ALiBi(AttentionPosition):
+    """Lower each score in proportion to the distance between query and key.
+
+    `score[h, i, j] -= slope[h] * |i - j|`, the slopes a geometric series from `2^(-8/n)`.
+    Press et al., 2022, https://arxiv.org/abs/2108.12409
+
+    Args:
+        num_heads: int, the number of query heads.
+    """
+
+    def __init__(self, num_heads, **kwargs):
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+
+    def bias(self, query_length, key_length, start=0):
+        distance = ops.abs(_distance(query_length, key_length, start))[:, None, :, :]
+        slopes = np.asarray(alibi_slopes(self.num_heads), "float32")[None, :, None, None]
+        return -slopes * ops.cast(distance, "float32")
+
+
+def alibi_slopes(num_heads):
+    """The paper's slopes; for a count that is not a power of two, its official extension."""
+    power = 2 ** math.floor(math.log2(num_heads))
+    slopes = [2 ** (-8 * (i + 1) / power) for i in range(power)]
+    extra = [2 ** (-4 * (2 * i + 1) / power) for i in range(num_heads - power)]
+    return slopes + extra
+
+
+@keras.saving.register_keras_serializable("zoo")
+class RelativePositionBias(AttentionPosition):
+    """A learned score for each head and bucket of distances, shared by all layers of a stack.
+
+    Raffel et al., 2020 (T5), section 2.1, https://arxiv.org/abs/1910.10683. Half of the buckets
+    hold one small distance each, the other half grow logarithmically up to `max_distance`.
+
+    Args:
+        num_heads: int, the number of query heads.
+        num_buckets: int, even.
+        max_distance: int, distances from here on share the last bucket.
+        bidirectional: bool, whether keys after the query have buckets of their own (encoders).
+    """
+
+    def __init__(
+        self, num_heads, num_buckets=32, max_distance=128, bidirectional=True, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.num_buckets = num_buckets
+        self.max_distance = max_distance
+        self.bidirectional = bidirectional
+        self.table = keras.layers.Embedding(
+            num_buckets, num_heads, dtype=self.dtype_policy, name="table"
+        )
+
+    def build(self, input_shape=None):
+        self.table.build(None)
+
+    def bias(self, query_length, key_length, start=0):
+        if not self.built:
+            self.build()
+        buckets = self._bucket(-_distance(query_length, key_length, start))
+        return ops.transpose(self.table(buckets), (0, 3, 1, 2))
+
+    def _bucket(self, offset):
+        """Map key position minus query position to a bucket number."""
+        num_buckets = self.num_buckets
+        bucket = ops.zeros_like(offset)
+        if self.bidirectional:
+            num_buckets //= 2
+            bucket = ops.where(offset > 0, num_buckets, 0)
+            distance = ops.abs(offset)
+        else:
+            distance = ops.maximum(-offset, 0)
+        exact = num_buckets // 2
+        ratio = ops.log(ops.cast(ops.maximum(distance, exact), "float32") / exact)
+        ratio = ratio / math.log(self.max_distance / exact)
+        far = exact + ops.cast(ratio * (num_buckets - exact), "int32")
+        far = ops.minimum(far, num_buckets - 1)
+        return bucket + ops.where(distance < exact, distance, far)
+
+
+def _angles(position, dim, base):
+    """`(1 or batch, length)` positions to `(1 or batch, length, dim / 2)` angles in radians."""
+    frequency = base ** (-np.arange(0, dim, 2, dtype="float32") / dim)
+    return ops.cast(position, "float32")[:, :, None] * frequency
+
+
+def _distance(query_length, key_length, start):
+    """Query position minus key position, int32 `(1 or batch, query_length, key_length)`."""
+    query_position = masks.positions(start, query_length)[:, :, None]
+    return query_position - ops.arange(key_length, dtype="int32")
+
+
+def _require_even(layer, dim, what, shape):
+    if dim % 2:
+        raise ValueError(
+            f"{type(layer).__name__} works on pairs of features, so {what} must be even; got {dim} "
+            f"(input shape {tuple(shape)})."
+        )

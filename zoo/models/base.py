@@ -1,0 +1,60 @@
+"""What every backbone shares: it remembers its own arguments and checks its inputs."""
+
+import inspect
+
+import keras
+
+
+class TokenModel(keras.Model):
+    """A functional model whose input is a dict with `token_ids` and optional masks.
+
+    What is optional may be left out of the dict, and token ids alone may stand for it.
+    """
+
+    def __call__(self, inputs, **kwargs):
+        return super().__call__(as_inputs(inputs), **kwargs)
+
+    def call(self, inputs, training=None, mask=None):
+        return super().call(as_inputs(inputs), training=training, mask=mask)
+
+
+class Backbone(TokenModel):
+    """A functional model from token ids to hidden states.
+
+    A subclass builds its layers and calls `super().__init__(inputs=..., outputs=...)`. Its
+    constructor's arguments are its whole config: plain numbers, strings and booleans.
+    """
+
+    def __new__(cls, *args, **kwargs):
+        instance = super().__new__(cls, *args, **kwargs)
+        if args or kwargs:  # Keras calls __new__ bare while it swaps base classes
+            bound = inspect.signature(cls.__init__).bind(instance, *args, **kwargs)
+            bound.apply_defaults()
+            arguments = dict(bound.arguments)
+            arguments.pop("self")
+            arguments |= arguments.pop("kwargs", {})
+            object.__setattr__(instance, "_arguments", arguments)
+        return instance
+
+    def get_config(self):
+        """The constructor's arguments, with the dtype policy spelled out."""
+        return {**self._arguments, "dtype": self.dtype_policy.name, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+
+def as_inputs(inputs, optional=("padding_mask",)):
+    """Token ids or a dict of inputs, to the whole dict: what is left out is None."""
+    if not isinstance(inputs, dict):
+        inputs = {"token_ids": inputs}
+    return {**dict.fromkeys(optional), **inputs}
+
+
+def token_inputs():
+    """The two symbolic inputs of a backbone over one sequence."""
+    return {
+        "token_ids": keras.Input((None,), dtype="int32", name="token_ids"),
+        "padding_mask": keras.Input((None,), dtype="bool", name="padding_mask", optional=True),
+    }

@@ -1,0 +1,378 @@
+"""Tokenizers: byte-level BPE, WordPiece and Unigram, on the `tokenizers` library.
+
+    tokenizer = BytePairTokenizer.train(texts, vocab_size=8192)
+    ids = tokenizer.encode("Hello there")     # a list of ints; a list of texts gives a list of lists
+    tokenizer.decode(ids)                     # "Hello there"
+    tokenizer.save("runs/mine")               # runs/mine/tokenizer.json
+    Tokenizer.load("runs/mine")
+
+Text is only text: `"<|endoftext|>"` typed by a user is split like any other characters, on every
+path. A separator is put between documents as an id (`tokenizer.end_id`), not as text. Whoever
+trusts the text can ask for the other reading with `encode(text, allow_special=True)`.
+"""
+
+import functools
+import json
+import os
+import pathlib
+import tempfile
+
+import keras
+import numpy as np
+import tokenizers
+
+from zoo.tokenizers import checks, training
+from zoo.tokenizers.streaming import StreamDecoder
+
+FILE_NAME = "tokenizer.json"
+
+# The conventional names of each role, the most specific first.
+START = ("[CLS]", "<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>", "<|endoftext|>")
+END = ("<|endoftext|>", "</s>", "[SEP]", "<eos>", "<|end_of_text|>", "<|im_end|>")
+PAD = ("[PAD]", "<pad>", "<|pad|>")
+MASK = ("[MASK]", "<mask>")
+UNKNOWN = ("[UNK]", "<unk>")
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Tokenizer:
+    """Text to token ids and back.
+
+    Args:
+        json: contents of a `tokenizer.json`. Use `load`, `from_json` or `train` instead, which
+            return the subclass for its model.
+
+    Attributes:
+        vocab_size: number of ids, special tokens included; ids are `0..vocab_size - 1`.
+        special_ids: `{name: id}` of the special tokens.
+        start_id, end_id, pad_id, mask_id, unknown_id: ids of the special tokens that have these
+            roles by conventional names, or None. `pad_id` falls back to `end_id`.
+        is_byte_level: whether ids spell UTF-8 bytes, so that any text survives a round trip.
+
+    Raises:
+        ValueError: the contents are not a sound tokenizer; see `zoo.tokenizers.checks`.
+    """
+
+    model_type = None  # of the subclasses: the model type of their files
+
+    def __init__(self, json):
+        contents = checks.parse(json)
+        kind = contents["model"].get("type", "BPE")
+        if self.model_type not in (None, kind):
+            raise ValueError(
+                f"{type(self).__name__} holds a {self.model_type} model; got {kind}. "
+                "Use Tokenizer.load or Tokenizer.from_json."
+            )
+        self._engine = build_engine(json)
+        # Encoding adds no tokens, trims no offsets and cuts nothing: objectives do, in the open.
+        self._text_engine = build_engine(encoding_part(contents))
+        self._text_engine.encode_special_tokens = True
+        self._contents = contents
+        added = self._engine.get_added_tokens_decoder()
+        self.special_ids = {added[i].content: i for i in sorted(added) if added[i].special}
+        self.vocab_size = self._engine.get_vocab_size()
+        self.is_byte_level = (contents.get("decoder") or {}).get("type") == "ByteLevel"
+        self.start_id = self._role(START)
+        self.end_id = self._role(END)
+        self.pad_id = self._role(PAD, self.end_id)
+        self.mask_id = self._role(MASK)
+        self.unknown_id = self._role(UNKNOWN)
+
+    def _role(self, names, default=None):
+        return next((self.special_ids[name] for name in names if name in self.special_ids), default)
+
+    # Loading and saving
+
+    @classmethod
+    def load(cls, path):
+        """Read a `tokenizer.json`, or the one in a folder.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: it is damaged or unsafe.
+        """
+        path = pathlib.Path(path)
+        file = path / FILE_NAME if path.is_dir() else path
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"No tokenizer at {str(path)!r}: it must be a {FILE_NAME} or a folder with one."
+            )
+        size = file.stat().st_size
+        if size > checks.MAX_BYTES:
+            raise ValueError(f"{file} must be at most {checks.MAX_BYTES} bytes; got {size}.")
+        try:
+            return cls.from_json(file.read_text(encoding="utf-8"))
+        except UnicodeDecodeError:
+            raise ValueError(f"{file} must be UTF-8 JSON; it is damaged. Fetch it again.") from None
+
+    @classmethod
+    def from_json(cls, json):
+        """A tokenizer from the contents of a `tokenizer.json` (a str)."""
+        if cls is not Tokenizer:
+            return cls(json)
+        kind = checks.parse(json)["model"].get("type", "BPE")
+        classes = {c.model_type: c for c in (BytePairTokenizer, WordPieceTokenizer)}
+        return classes.get(kind, Tokenizer)(json)
+
+    def to_json(self):
+        """The contents of its `tokenizer.json`, as one str."""
+        return self._engine.to_str(pretty=True)
+
+    def save(self, path):
+        """Write `path` if it ends in `.json`, else `path/tokenizer.json`; atomically."""
+        path = pathlib.Path(path)
+        file = path if path.suffix == ".json" else path / FILE_NAME
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, self.to_json())
+
+    def get_config(self):
+        return {"json": self.to_json()}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls.from_json(config["json"])
+
+    def __reduce__(self):
+        return type(self), (self.to_json(),)
+
+    def __eq__(self, other):
+        if not isinstance(other, Tokenizer):
+            return NotImplemented
+        return self is other or self.to_json() == other.to_json()
+
+    def __hash__(self):
+        return hash(self.to_json())
+
+    def __repr__(self):
+        return f"{type(self).__name__}(vocab_size={self.vocab_size})"
+
+    # Encoding and decoding
+
+    def encode(self, text, allow_special=False):
+        """Token ids of a text, or of each of several texts in one call.
+
+        No start, end or padding ids are added, and nothing is truncated.
+
+        Args:
+            text: a str, or a list, tuple or 1-d array of str.
+            allow_special: read the names of special tokens within the text as those tokens. Only
+                for text you wrote yourself.
+
+        Returns:
+            A list of ints, or a list of lists of ints.
+
+        Raises:
+            TypeError: not text.
+            ValueError: text with lone surrogates, which is not valid Unicode.
+        """
+        return self._encode(text, allow_special, lambda encoding: encoding.ids)
+
+    def encode_with_offsets(self, text, allow_special=False):
+        """As `encode`, with the characters of `text` that each token stands for.
+
+        Returns:
+            `(ids, offsets)`, or a list of such pairs: `text[start:end]` of each `(start, end)` in
+            `offsets` is the token's text, a leading space included. Tokens that are parts of one
+            character share its offsets.
+        """
+        return self._encode(
+            text, allow_special, lambda encoding: (encoding.ids, encoding.offsets), offsets=True
+        )
+
+    def _encode(self, text, allow_special, result, offsets=False):
+        single = isinstance(text, str)
+        texts = [text] if single else as_texts(text)
+        engine = self._special_engine if allow_special else self._text_engine
+        encode_batch = engine.encode_batch if offsets else engine.encode_batch_fast
+        try:
+            results = [result(e) for e in encode_batch(texts, add_special_tokens=False)]
+        except (TypeError, UnicodeError):
+            raise text_error(texts) from None
+        return results[0] if single else results
+
+    @functools.cached_property
+    def _special_engine(self):
+        return build_engine(encoding_part(self._contents))
+
+    def decode(self, ids, skip_special=True):
+        """Text of token ids, or of each of several rows of ids in one call.
+
+        Args:
+            ids: a list, array or tensor of ints, 1-d; or 2-d, or a list of such.
+            skip_special: leave special tokens out of the text.
+
+        Returns:
+            A str, or a list of str. Ids of a byte-level tokenizer that do not spell valid UTF-8
+            give U+FFFD there.
+
+        Raises:
+            TypeError: ids that are not integers.
+            ValueError: an id outside the vocabulary.
+        """
+        if keras.ops.is_tensor(ids):
+            ids = keras.ops.convert_to_numpy(ids)
+        if isinstance(ids, (str, bytes)) or not hasattr(ids, "__len__"):
+            raise TypeError(f"decode takes a list of token ids, or of rows of them; got {ids!r}.")
+        if len(ids) and (keras.ops.is_tensor(ids[0]) or hasattr(ids[0], "__len__")):
+            rows = [self.check_ids(row) for row in ids]
+            return self._engine.decode_batch(rows, skip_special_tokens=skip_special)
+        return self._engine.decode(self.check_ids(ids), skip_special_tokens=skip_special)
+
+    def stream_decoder(self, skip_special=True):
+        """A `StreamDecoder`: ids in one by one, pieces of text out."""
+        return StreamDecoder(self, skip_special)
+
+    def check_ids(self, ids):
+        """`ids` as a list of ints. Raises as `decode` does."""
+        if keras.ops.is_tensor(ids):
+            ids = keras.ops.convert_to_numpy(ids)
+        array = np.asarray(ids)
+        if array.size == 0:
+            return []
+        if array.ndim != 1 or array.dtype.kind not in "iu":
+            raise TypeError(
+                f"Token ids must be integers in rows; got {array.dtype} of shape {array.shape}."
+            )
+        outside = np.flatnonzero((array < 0) | (array >= self.vocab_size))
+        if outside.size:
+            raise ValueError(
+                f"Token ids must be within 0..{self.vocab_size - 1}; "
+                f"got {array[outside[0]]} at position {outside[0]}."
+            )
+        return array.tolist()
+
+    def token_to_id(self, token):
+        """The id of a token as it is spelled in the vocabulary, or None."""
+        return self._engine.token_to_id(token)
+
+    def id_to_token(self, token_id):
+        """A token as it is spelled in the vocabulary: bytes as GPT-2's stand-in characters."""
+        (token_id,) = self.check_ids([token_id])
+        return self._engine.id_to_token(token_id)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class BytePairTokenizer(Tokenizer):
+    """Byte-pair encoding. Trained here, it is GPT-2's byte-level one.
+
+    Sennrich et al., 2016, https://arxiv.org/abs/1508.07909; bytes as its alphabet: Radford et al.,
+    2019, "Language Models are Unsupervised Multitask Learners".
+    """
+
+    model_type = "BPE"
+
+    @classmethod
+    def train(cls, texts, vocab_size, special_tokens=("<|endoftext|>",)):
+        """Learn a byte-level vocabulary.
+
+        Args:
+            texts: an iterable of str, read once.
+            vocab_size: number of ids wanted; little text may give fewer.
+            special_tokens: names of the special tokens, which take the ids from 0 on.
+
+        Raises:
+            TypeError: an item is not a str.
+            ValueError: no text, or `vocab_size` below 256 bytes and the special tokens.
+        """
+        return cls(training.byte_pair(texts, vocab_size, special_tokens))
+
+    @classmethod
+    def from_vocab_and_merges(cls, vocab, merges, special_tokens=("<|endoftext|>",)):
+        """A byte-level tokenizer from the two files that GPT-2 was published with.
+
+        Args:
+            vocab: path of `vocab.json`, or its `{token: id}`.
+            merges: path of `merges.txt`, or its lines without the first, version line.
+            special_tokens: tokens of the vocabulary that are special.
+        """
+        return cls(training.byte_pair_files(vocab, merges, special_tokens))
+
+
+@keras.saving.register_keras_serializable("zoo")
+class WordPieceTokenizer(Tokenizer):
+    """WordPiece with BERT's normaliser and pre-tokeniser.
+
+    Devlin et al., 2019, https://arxiv.org/abs/1810.04805; the normaliser cleans text, sets Chinese
+    characters apart and, if lowercase, strips accents. Decoding cannot restore what it changed.
+    """
+
+    model_type = "WordPiece"
+
+    @classmethod
+    def train(cls, texts, vocab_size, lowercase=True, alphabet_size=1000):
+        """Learn a vocabulary, with `[PAD] [UNK] [CLS] [SEP] [MASK]` as ids 0 to 4.
+
+        The same texts give the same vocabulary, always.
+
+        Args:
+            texts: an iterable of str, read once.
+            vocab_size: number of ids wanted; little text may give fewer.
+            lowercase: lowercase the text and strip its accents.
+            alphabet_size: how many different characters to keep, the most frequent first; words
+                with others become `[UNK]`.
+
+        Raises:
+            TypeError: an item is not a str.
+            ValueError: no text, or `vocab_size` too small for the characters.
+        """
+        return cls(training.word_piece(texts, vocab_size, lowercase, alphabet_size))
+
+
+def build_engine(contents):
+    """A `tokenizers.Tokenizer` from checked contents; what it still refuses is a ValueError."""
+    text = contents if isinstance(contents, str) else json.dumps(contents, ensure_ascii=False)
+    try:
+        return tokenizers.Tokenizer.from_str(text)
+    except BaseException as error:  # a panic of the Rust library is not an Exception
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise ValueError(f"The tokenizer file is not usable: {error}.") from None
+
+
+def encoding_part(contents):
+    return contents | {"post_processor": None, "truncation": None, "padding": None}
+
+
+def as_texts(texts):
+    """A batch of texts as a list. Raises TypeError for what is no batch."""
+    if isinstance(texts, np.ndarray) and texts.ndim == 1:
+        return texts.tolist()
+    if isinstance(texts, (list, tuple)):
+        return list(texts)
+    raise TypeError(f"Text must be a str or a list of str; got {describe(texts)}.")
+
+
+def text_error(texts):
+    """The error for the first of `texts` that is not text."""
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            return TypeError(f"Text must be str; got {describe(text)} at position {position}.")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            return ValueError(
+                f"Text must be valid Unicode; the text at position {position} has a lone surrogate "
+                f"at character {error.start}. Read the file with the right encoding."
+            )
+    return TypeError("Text must be a str or a list of str.")
+
+
+def describe(value):
+    if isinstance(value, (bytes, bytearray)):
+        return f"{type(value).__name__} (decode it first: value.decode('utf-8'))"
+    return f"{type(value).__name__} {str(value)[:40]!r}"
+
+
+def write_atomically(file, text):
+    """Replace `file` in one step: a crash leaves the old one whole."""
+    handle, scratch = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(scratch, 0o666 & ~umask)  # temporary files are private, this one need not be
+        os.replace(scratch, file)
+    except BaseException:
+        os.unlink(scratch)
+        raise

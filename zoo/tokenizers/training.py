@@ -1,0 +1,135 @@
+"""Learning vocabularies from text. Each function returns the JSON of a `tokenizer.json`."""
+
+import collections
+import json
+import pathlib
+
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+BERT_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+CONTINUES = "##"
+
+
+def byte_pair(texts, vocab_size, special_tokens):
+    special_tokens = list(special_tokens)
+    if len(set(special_tokens)) < len(special_tokens) or not all(special_tokens):
+        raise ValueError(f"Special tokens must be distinct and not empty; got {special_tokens}.")
+    smallest = 256 + len(special_tokens)
+    if vocab_size < smallest:
+        raise ValueError(
+            f"A byte-level vocabulary holds 256 bytes and {len(special_tokens)} special tokens, "
+            f"so vocab_size must be at least {smallest}; got {vocab_size}."
+        )
+    engine = byte_level_engine(models.BPE())
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=special_tokens,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    engine.train_from_iterator(checked(texts), trainer)
+    return engine.to_str()
+
+
+def byte_pair_files(vocab, merges, special_tokens):
+    if not isinstance(vocab, dict):
+        vocab = json.loads(read(vocab))
+    if not isinstance(merges, (list, tuple)):
+        lines = read(merges).split("\n")
+        merges = [line for line in lines[lines[0].startswith("#version") :] if line]
+    contents = json.loads(byte_level_engine(models.BPE()).to_str())
+    contents["model"] |= {"type": "BPE", "vocab": vocab, "merges": list(merges)}
+    contents["added_tokens"] = [
+        special_token(token, vocab[token]) for token in special_tokens if token in vocab
+    ]
+    return json.dumps(contents, ensure_ascii=False)
+
+
+def byte_level_engine(model):
+    engine = tokenizers.Tokenizer(model)
+    engine.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    engine.decoder = decoders.ByteLevel()
+    return engine
+
+
+def word_piece(texts, vocab_size, lowercase, alphabet_size):
+    engine = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    engine.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    engine.decoder = decoders.WordPiece(prefix=CONTINUES)
+    counts = collections.Counter()
+    for text in checked(texts):
+        words = engine.pre_tokenizer.pre_tokenize_str(engine.normalizer.normalize_str(text))
+        counts.update(word for word, _ in words)
+    first, later = alphabets(counts, alphabet_size)
+    smallest = len(BERT_SPECIALS) + len(first) + len(later)
+    if vocab_size < smallest:
+        raise ValueError(
+            f"These texts need {smallest} ids for their characters and {len(BERT_SPECIALS)} "
+            f"special tokens, so vocab_size must be at least that; got {vocab_size}. "
+            "A smaller alphabet_size keeps fewer characters."
+        )
+    # The library numbers "##x" tokens in random order, and with them the ties between merges.
+    # As special tokens they are numbered in the order given here; they are freed again below.
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[*BERT_SPECIALS, *later],
+        initial_alphabet=first,
+        limit_alphabet=max(1, len(first)),
+        continuing_subword_prefix=CONTINUES,
+        show_progress=False,
+    )
+    engine.train_from_iterator(repeated(counts), trainer)
+    sep, cls = engine.token_to_id("[SEP]"), engine.token_to_id("[CLS]")
+    engine.post_processor = processors.BertProcessing(("[SEP]", sep), ("[CLS]", cls))
+    contents = json.loads(engine.to_str())
+    contents["added_tokens"] = [special_token(token, i) for i, token in enumerate(BERT_SPECIALS)]
+    return json.dumps(contents, ensure_ascii=False)
+
+
+def alphabets(counts, size):
+    """The `size` most frequent characters, and those with `##` that continue a word; sorted."""
+    frequency = collections.Counter()
+    for word, count in counts.items():
+        for character in word:
+            frequency[character] += count
+    kept = sorted(frequency, key=lambda character: (-frequency[character], character))[:size]
+    continuing = {character for word in counts for character in word[1:]}
+    return sorted(kept), [CONTINUES + c for c in sorted(continuing.intersection(kept))]
+
+
+def repeated(counts, chunk=10_000):
+    """Each word as often as it was counted, in strings of bounded length."""
+    for word, count in sorted(counts.items()):
+        while count > 0:
+            yield " ".join([word] * min(count, chunk))
+            count -= chunk
+
+
+def checked(texts):
+    """`texts` one by one; raises TypeError for what is not text, ValueError if there is none."""
+    if isinstance(texts, (str, bytes)):
+        raise TypeError(f"Training texts must be an iterable of str; got one {type(texts).__name__}.")
+    empty = True
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"Training texts must be str; got {type(text).__name__} at position {position}."
+            )
+        empty = empty and not text.strip()
+        yield text
+    if empty:
+        raise ValueError("Training a tokenizer needs text; got none. Check that the files were read.")
+
+
+def special_token(token, token_id):
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    return {"id": token_id, "content": token, **flags, "special": True}
+
+
+def read(path):
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"No tokenizer file at {str(path)!r}.")
+    return path.read_text(encoding="utf-8")
