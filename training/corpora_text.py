@@ -205,9 +205,9 @@ def brown_text(text):
 def quotes_as_printed(words):
     """Closing quotes after the mark they follow in print: the corpus has them before it."""
     words = list(words)
-    for i, (first, second) in enumerate(zip(words, words[1:], strict=False)):
-        if first == "''" and second in (",", ".", "?", "!"):
-            words[i], words[i + 1] = second, first
+    for i in range(len(words) - 1):
+        if words[i] == "''" and words[i + 1] in (",", ".", "?", "!"):
+            words[i], words[i + 1] = words[i + 1], words[i]
     return words
 
 

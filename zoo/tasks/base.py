@@ -1,8 +1,9 @@
 """What every task shares: a backbone with a head, a tokenizer, and `fit` on text."""
 
 import keras
+import numpy as np
 
-from zoo.models.base import TokenModel
+from zoo.models.base import TokenModel, as_inputs
 
 
 class Task(TokenModel):
@@ -19,6 +20,11 @@ class Task(TokenModel):
 
     def __init__(self, backbone, tokenizer, *, inputs, outputs, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        if tokenizer is not None and tokenizer.vocab_size > backbone.vocab_size:
+            raise ValueError(
+                f"The tokenizer's {tokenizer.vocab_size} tokens must all be in the backbone's "
+                f"vocabulary; its vocab_size is {backbone.vocab_size}."
+            )
         self.backbone = backbone
         self.tokenizer = tokenizer
         self.compile()
@@ -30,34 +36,51 @@ class Task(TokenModel):
         """
         raise NotImplementedError
 
+    def prepare_inputs(self, x):
+        """Turn what a user passes to `predict` into the model's inputs."""
+        raise NotImplementedError
+
     def fit(self, x=None, y=None, *args, sample_weight=None, validation_data=None, **kwargs):
         """Train on text, on arrays or on any Keras dataset; see `keras.Model.fit`."""
-        x, y, sample_weight = self.prepare(x, y, sample_weight, training=True)
-        if isinstance(validation_data, (list, tuple)):
-            validation_data = self._prepare_validation(validation_data)
+        x, y, sample_weight = self._prepare(x, y, sample_weight, training=True)
+        if isinstance(validation_data, (str, list, tuple)):
+            data = (validation_data,) if is_text(validation_data) else validation_data
+            validation_data = self._prepare(*data, training=False)
         return super().fit(
             x, y, *args, sample_weight=sample_weight, validation_data=validation_data, **kwargs
         )
 
     def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
         """Loss and metrics on text, on arrays or on any Keras dataset."""
-        x, y, sample_weight = self.prepare(x, y, sample_weight, training=False)
+        x, y, sample_weight = self._prepare(x, y, sample_weight, training=False)
         return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
 
-    def _prepare_validation(self, data):
-        if is_text(data):
-            data = (data,)
-        x, y, sample_weight = self.prepare(*data, training=False)
-        return (x, y) if sample_weight is None else (x, y, sample_weight)
+    def predict(self, x, *args, **kwargs):
+        """The model's output for text, arrays or any Keras dataset.
 
-    def encode(self, texts):
-        """Token ids of a list of strings, a list each."""
+        Rows of text have different lengths: what lies beyond a row's own is to be ignored.
+        """
+        return super().predict(self.prepare_inputs(x), *args, **kwargs)
+
+    def _prepare(self, x, y=None, sample_weight=None, training=True):
+        if x is None or (isinstance(x, (list, tuple)) and len(x) == 0):
+            raise ValueError(
+                f"Expected text, arrays or a Keras dataset with something in it; got {x!r}."
+            )
+        return self.prepare(x, y, sample_weight, training)
+
+    def require_tokenizer(self):
+        """The tokenizer; raises ValueError when the task has none."""
         if self.tokenizer is None:
             raise ValueError(
                 f"This {type(self).__name__} has no tokenizer, so it takes token ids, not text. "
-                "Pass arrays of ids, or build it with tokenizer=..."
+                "Pass ids, or build it with tokenizer=..."
             )
-        return self.tokenizer.encode(list(texts))
+        return self.tokenizer
+
+    def encode(self, texts):
+        """Token ids of a string or of several, a list of ids for each."""
+        return self.require_tokenizer().encode([texts] if isinstance(texts, str) else list(texts))
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
@@ -75,6 +98,11 @@ class Task(TokenModel):
         return cls(**{**config, "backbone": backbone, "tokenizer": tokenizer})
 
 
+def is_array(x):
+    """Whether `x` is an array of any kind, or nested lists that stand for one."""
+    return hasattr(x, "__array__") or (isinstance(x, (list, tuple)) and not is_text(x))
+
+
 def is_text(x):
     """Whether `x` is a string or a list, tuple or array of strings (judged by its first item)."""
     if isinstance(x, str):
@@ -83,3 +111,26 @@ def is_text(x):
     if isinstance(x, (list, tuple)) or is_object_array:
         return len(x) > 0 and isinstance(x[0], (str, bytes, type(None)))
     return False
+
+
+def check_token_ids(x, backbone):
+    """Refuse arrays of token ids that the backbone has no rows for; datasets pass unseen."""
+    if not (is_array(x) or isinstance(x, dict)):
+        return
+    token_ids = np.asarray(as_inputs(x)["token_ids"])
+    if token_ids.ndim != 2 or token_ids.dtype.kind not in "iu":
+        raise ValueError(
+            "Token ids must be a (batch, length) array of whole numbers; got shape "
+            f"{token_ids.shape} and dtype {token_ids.dtype}."
+        )
+    if token_ids.size and not 0 <= token_ids.min() <= token_ids.max() < backbone.vocab_size:
+        outside = token_ids.min() if token_ids.min() < 0 else token_ids.max()
+        raise ValueError(
+            f"Token ids must be from 0 to {backbone.vocab_size - 1}, the model's vocabulary; got "
+            f"{outside}. Encode with the model's tokenizer."
+        )
+    if token_ids.shape[1] > backbone.max_length:
+        raise ValueError(
+            f"A sequence must fit into the context of {backbone.max_length} tokens; got "
+            f"{token_ids.shape[1]}. Shorten or split the text."
+        )

@@ -110,7 +110,11 @@ def check_merges(model, vocabulary, source):
         raise ValueError(f"{source}: a BPE model must have a list of merges.")
     for number, merge in enumerate(merges):
         pair = merge.split(" ") if isinstance(merge, str) else merge
-        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(p, str) for p in pair):
+        if (
+            not isinstance(pair, list)
+            or len(pair) != 2
+            or not all(isinstance(p, str) for p in pair)
+        ):
             raise ValueError(
                 f"{source}: merge {number} must be a pair of tokens; got {str(merge)[:80]!r}."
             )

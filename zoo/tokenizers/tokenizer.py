@@ -1,9 +1,9 @@
 """Tokenizers: byte-level BPE, WordPiece and Unigram, on the `tokenizers` library.
 
     tokenizer = BytePairTokenizer.train(texts, vocab_size=8192)
-    ids = tokenizer.encode("Hello there")     # a list of ints; a list of texts gives a list of lists
-    tokenizer.decode(ids)                     # "Hello there"
-    tokenizer.save("runs/mine")               # runs/mine/tokenizer.json
+    ids = tokenizer.encode("Hello there")   # a list of ints; of several texts, a list of lists
+    tokenizer.decode(ids)                   # "Hello there"
+    tokenizer.save("runs/mine")             # runs/mine/tokenizer.json
     Tokenizer.load("runs/mine")
 
 Text is only text: `"<|endoftext|>"` typed by a user is split like any other characters, on every
@@ -39,10 +39,10 @@ class Tokenizer:
     """Text to token ids and back.
 
     Args:
-        json: contents of a `tokenizer.json`. Use `load`, `from_json` or `train` instead, which
-            return the subclass for its model.
+        json: contents of a `tokenizer.json`; usually from `load` or a subclass's `train`.
 
     Attributes:
+        kind: the model, `"BPE"`, `"WordPiece"` or `"Unigram"`.
         vocab_size: number of ids, special tokens included; ids are `0..vocab_size - 1`.
         special_ids: `{name: id}` of the special tokens.
         start_id, end_id, pad_id, mask_id, unknown_id: ids of the special tokens that have these
@@ -63,11 +63,10 @@ class Tokenizer:
                 f"{type(self).__name__} holds a {self.model_type} model; got {kind}. "
                 "Use Tokenizer.load or Tokenizer.from_json."
             )
+        self.kind = kind
+        self._json = json
         self._engine = build_engine(json)
-        # Encoding adds no tokens, trims no offsets and cuts nothing: objectives do, in the open.
-        self._text_engine = build_engine(encoding_part(contents))
-        self._text_engine.encode_special_tokens = True
-        self._contents = contents
+        self._engine.encode_special_tokens = True
         added = self._engine.get_added_tokens_decoder()
         self.special_ids = {added[i].content: i for i in sorted(added) if added[i].special}
         self.vocab_size = self._engine.get_vocab_size()
@@ -108,15 +107,11 @@ class Tokenizer:
     @classmethod
     def from_json(cls, json):
         """A tokenizer from the contents of a `tokenizer.json` (a str)."""
-        if cls is not Tokenizer:
-            return cls(json)
-        kind = checks.parse(json)["model"].get("type", "BPE")
-        classes = {c.model_type: c for c in (BytePairTokenizer, WordPieceTokenizer)}
-        return classes.get(kind, Tokenizer)(json)
+        return cls(json)
 
     def to_json(self):
-        """The contents of its `tokenizer.json`, as one str."""
-        return self._engine.to_str(pretty=True)
+        """The contents of its `tokenizer.json`, as one str: those it was made from."""
+        return self._json
 
     def save(self, path):
         """Write `path` if it ends in `.json`, else `path/tokenizer.json`; atomically."""
@@ -138,13 +133,13 @@ class Tokenizer:
     def __eq__(self, other):
         if not isinstance(other, Tokenizer):
             return NotImplemented
-        return self is other or self.to_json() == other.to_json()
+        return self._json == other._json or json.loads(self._json) == json.loads(other._json)
 
     def __hash__(self):
-        return hash(self.to_json())
+        return hash((self.vocab_size, tuple(self.special_ids)))
 
     def __repr__(self):
-        return f"{type(self).__name__}(vocab_size={self.vocab_size})"
+        return f"<{type(self).__name__} {self.kind}, vocab_size={self.vocab_size}>"
 
     # Encoding and decoding
 
@@ -182,7 +177,7 @@ class Tokenizer:
     def _encode(self, text, allow_special, result, offsets=False):
         single = isinstance(text, str)
         texts = [text] if single else as_texts(text)
-        engine = self._special_engine if allow_special else self._text_engine
+        engine = self._special_engine if allow_special else self._engine
         encode_batch = engine.encode_batch if offsets else engine.encode_batch_fast
         try:
             results = [result(e) for e in encode_batch(texts, add_special_tokens=False)]
@@ -192,7 +187,7 @@ class Tokenizer:
 
     @functools.cached_property
     def _special_engine(self):
-        return build_engine(encoding_part(self._contents))
+        return build_engine(self._json)
 
     def decode(self, ids, skip_special=True):
         """Text of token ids, or of each of several rows of ids in one call.
@@ -267,7 +262,8 @@ class BytePairTokenizer(Tokenizer):
 
         Args:
             texts: an iterable of str, read once.
-            vocab_size: number of ids wanted; little text may give fewer.
+            kind: the model, `"BPE"`, `"WordPiece"` or `"Unigram"`.
+        vocab_size: number of ids wanted; little text may give fewer.
             special_tokens: names of the special tokens, which take the ids from 0 on.
 
         Raises:
@@ -306,7 +302,8 @@ class WordPieceTokenizer(Tokenizer):
 
         Args:
             texts: an iterable of str, read once.
-            vocab_size: number of ids wanted; little text may give fewer.
+            kind: the model, `"BPE"`, `"WordPiece"` or `"Unigram"`.
+        vocab_size: number of ids wanted; little text may give fewer.
             lowercase: lowercase the text and strip its accents.
             alphabet_size: how many different characters to keep, the most frequent first; words
                 with others become `[UNK]`.
@@ -319,18 +316,20 @@ class WordPieceTokenizer(Tokenizer):
 
 
 def build_engine(contents):
-    """A `tokenizers.Tokenizer` from checked contents; what it still refuses is a ValueError."""
-    text = contents if isinstance(contents, str) else json.dumps(contents, ensure_ascii=False)
+    """A `tokenizers.Tokenizer` from checked JSON; what it still refuses is a ValueError.
+
+    It adds no tokens, cuts and pads nothing: objectives do, in the open.
+    """
     try:
-        return tokenizers.Tokenizer.from_str(text)
+        engine = tokenizers.Tokenizer.from_str(contents)
     except BaseException as error:  # a panic of the Rust library is not an Exception
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise ValueError(f"The tokenizer file is not usable: {error}.") from None
-
-
-def encoding_part(contents):
-    return contents | {"post_processor": None, "truncation": None, "padding": None}
+    engine.no_truncation()
+    engine.no_padding()
+    engine.post_processor = None  # the byte-level one would also trim spaces from the offsets
+    return engine
 
 
 def as_texts(texts):

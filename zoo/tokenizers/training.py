@@ -29,7 +29,7 @@ def byte_pair(texts, vocab_size, special_tokens):
         show_progress=False,
     )
     engine.train_from_iterator(checked(texts), trainer)
-    return engine.to_str()
+    return engine.to_str(pretty=True)
 
 
 def byte_pair_files(vocab, merges, special_tokens):
@@ -43,7 +43,7 @@ def byte_pair_files(vocab, merges, special_tokens):
     contents["added_tokens"] = [
         special_token(token, vocab[token]) for token in special_tokens if token in vocab
     ]
-    return json.dumps(contents, ensure_ascii=False)
+    return json.dumps(contents, ensure_ascii=False, indent=2)
 
 
 def byte_level_engine(model):
@@ -85,7 +85,7 @@ def word_piece(texts, vocab_size, lowercase, alphabet_size):
     engine.post_processor = processors.BertProcessing(("[SEP]", sep), ("[CLS]", cls))
     contents = json.loads(engine.to_str())
     contents["added_tokens"] = [special_token(token, i) for i, token in enumerate(BERT_SPECIALS)]
-    return json.dumps(contents, ensure_ascii=False)
+    return json.dumps(contents, ensure_ascii=False, indent=2)
 
 
 def alphabets(counts, size):
@@ -110,7 +110,9 @@ def repeated(counts, chunk=10_000):
 def checked(texts):
     """`texts` one by one; raises TypeError for what is not text, ValueError if there is none."""
     if isinstance(texts, (str, bytes)):
-        raise TypeError(f"Training texts must be an iterable of str; got one {type(texts).__name__}.")
+        raise TypeError(
+            f"Training texts must be an iterable of str; got one {type(texts).__name__}."
+        )
     empty = True
     for position, text in enumerate(texts):
         if not isinstance(text, str):
@@ -120,7 +122,9 @@ def checked(texts):
         empty = empty and not text.strip()
         yield text
     if empty:
-        raise ValueError("Training a tokenizer needs text; got none. Check that the files were read.")
+        raise ValueError(
+            "Training a tokenizer needs text; got none. Check that the files were read."
+        )
 
 
 def special_token(token, token_id):

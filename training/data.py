@@ -1,0 +1,238 @@
+"""Token files: a corpus tokenised once, memory-mapped, read as rows.
+
+    write_token_file(documents, tokenizer, "train.bin")
+    rows = PackedRows(TokenFile("train.bin"), length=512, batch_size=32, seed=0)
+    model.fit(rows)
+
+A file is the raw ids of `<sep> document <sep> document ... <sep>`, as uint16 where the vocabulary
+allows it, else uint32, little-endian. Beside it, `train.bin.json` says what it holds.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import tempfile
+
+import keras
+import numpy as np
+
+BATCH_CHARACTERS = 2**22  # text handed to the tokenizer at once: enough to use every core
+
+
+def write_token_file(documents, tokenizer, path, separator=None):
+    """Tokenise documents into a token file and its sidecar.
+
+    Args:
+        documents: an iterable of str, or of objects with a `text` (such as `corpora.Document`).
+        tokenizer: a `zoo.tokenizers.Tokenizer`.
+        path: file to write, replaced in one step when everything has been written.
+        separator: id before, between and after documents; default `tokenizer.end_id`.
+
+    Returns:
+        The sidecar's contents: `{"dtype", "count", "documents", "separator", "vocab_size",
+        "tokenizer"}`, the last a sha256 of the tokenizer's JSON.
+
+    Raises:
+        TypeError: a document is not text.
+        ValueError: no text, or no separator.
+    """
+    path = pathlib.Path(path)
+    separator = tokenizer.end_id if separator is None else separator
+    if separator is None:
+        raise ValueError("The tokenizer has no end token; say which id separates documents.")
+    (separator,) = tokenizer.check_ids([separator])
+    dtype = np.dtype("<u2" if tokenizer.vocab_size <= 2**16 else "<u4")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    scratch = pathlib.Path(scratch)
+    try:
+        count, number = 1, 0
+        with os.fdopen(handle, "wb") as file:
+            file.write(np.array([separator], dtype).tobytes())
+            for texts in grouped(documents):
+                for ids in tokenizer.encode(texts):
+                    file.write(np.array([*ids, separator], dtype).tobytes())
+                    count += len(ids) + 1
+                number += len(texts)
+        if count == 1 + number:
+            raise ValueError("A token file needs text; got none. Check that the files were read.")
+        sidecar = {
+            "dtype": dtype.name,
+            "count": count,
+            "documents": number,
+            "separator": separator,
+            "vocab_size": tokenizer.vocab_size,
+            "tokenizer": fingerprint(tokenizer),
+        }
+        # The old sidecar goes first: a crash in between leaves a file that is refused, not misread.
+        sidecar_path(path).unlink(missing_ok=True)
+        scratch.chmod(0o666 & ~current_umask())  # temporary files are private
+        os.replace(scratch, path)
+        write_json(sidecar_path(path), sidecar)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return sidecar
+
+
+def grouped(documents):
+    """Lists of texts, each of about `BATCH_CHARACTERS` in all."""
+    group, size = [], 0
+    for document in documents:
+        text = getattr(document, "text", document)
+        group.append(text)
+        size += len(text) if isinstance(text, str) else 0  # the tokenizer says what is wrong
+        if size >= BATCH_CHARACTERS:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def fingerprint(tokenizer):
+    """Hex sha256 of what a tokenizer is, however its JSON is laid out."""
+    canonical = json.dumps(json.loads(tokenizer.to_json()), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def sidecar_path(path):
+    return path.with_name(path.name + ".json")
+
+
+def write_json(path, contents):
+    scratch = path.with_name(f".{path.name}-{os.getpid()}")
+    scratch.write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")
+    os.replace(scratch, path)
+
+
+def current_umask():
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+class TokenFile:
+    """A token file, memory-mapped: nothing is read before it is asked for.
+
+    Args:
+        path: a file written by `write_token_file`.
+        tokenizer: if given, the one that the file must have been written with.
+
+    Attributes:
+        tokens: read-only array of ids, `(count,)`, uint16 or uint32.
+        separator, vocab_size, documents: as in the sidecar.
+
+    Raises:
+        FileNotFoundError: the file or its sidecar is missing.
+        ValueError: the two do not agree, or the tokenizer is another one.
+    """
+
+    def __init__(self, path, tokenizer=None):
+        self.path = pathlib.Path(path)
+        for file in (self.path, sidecar_path(self.path)):
+            if not file.is_file():
+                raise FileNotFoundError(
+                    f"A token file has two parts, {self.path.name} and "
+                    f"{sidecar_path(self.path).name}; {file} is missing. "
+                    "Write both with write_token_file."
+                )
+        dtype, count = self._read_sidecar()
+        expected, size = count * dtype.itemsize, self.path.stat().st_size
+        if size != expected:
+            raise ValueError(
+                f"{self.path} must have {expected} bytes ({count} tokens of {dtype.name}); "
+                f"it has {size}. It was cut short or belongs to another sidecar: write it again."
+            )
+        if tokenizer is not None and fingerprint(tokenizer) != self.fingerprint:
+            raise ValueError(
+                f"{self.path} was written with another tokenizer than the one given; "
+                "write it again with this one."
+            )
+        self.tokens = np.memmap(self.path, dtype=dtype, mode="r")
+
+    def _read_sidecar(self):
+        file = sidecar_path(self.path)
+        try:
+            sidecar = json.loads(file.read_text(encoding="utf-8"))
+            self.separator, self.vocab_size = int(sidecar["separator"]), int(sidecar["vocab_size"])
+            self.documents, self.fingerprint = int(sidecar["documents"]), sidecar["tokenizer"]
+            dtype, count = sidecar["dtype"], int(sidecar["count"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{file} must be JSON with dtype, count, documents, separator, vocab_size and "
+                f"tokenizer; got {type(error).__name__}: {error}. Write the token file again."
+            ) from None
+        if dtype not in ("uint16", "uint32") or count < 1:
+            raise ValueError(
+                f"{file}: dtype must be uint16 or uint32 and count at least 1; "
+                f"got {dtype!r} and {count}."
+            )
+        return np.dtype(dtype).newbyteorder("<"), count
+
+    def __len__(self):
+        return len(self.tokens)
+
+
+class PackedRows(keras.utils.PyDataset):
+    """Rows of a token stream for next-token training; reads across document borders.
+
+    Row `i` is `x = stream[i*L : i*L + L]`, and its labels are the same one token later. Every token
+    but those of the last, partial row is used once an epoch.
+
+    Args:
+        tokens: a `TokenFile`, or a 1-d integer array.
+        length: tokens in a row, L.
+        batch_size: rows in a batch; the last batch may have fewer.
+        seed: of the order of rows. Epoch `n` has the same order in every run.
+        shuffle: whether to visit the rows in a new order each epoch, or always as they stand.
+        drop_remainder: leave out a smaller last batch.
+        **kwargs: of `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
+
+    Items: `(token_ids, labels)`, both int32, `(batch, length)`.
+
+    Raises:
+        ValueError: fewer tokens than one row and its last label need.
+    """
+
+    def __init__(
+        self, tokens, length, batch_size, seed=0, shuffle=True, drop_remainder=False, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.tokens = tokens.tokens if isinstance(tokens, TokenFile) else np.asarray(tokens)
+        if length < 1 or batch_size < 1:
+            raise ValueError(
+                f"length and batch_size must be at least 1; got {length} and {batch_size}."
+            )
+        self.length, self.batch_size = length, batch_size
+        self.seed, self.shuffle = seed, shuffle
+        self.num_rows = (len(self.tokens) - 1) // length
+        rows_used = self.num_rows if drop_remainder else self.num_rows + batch_size - 1
+        self._num_batches = rows_used // batch_size
+        if self._num_batches < 1:
+            rows = batch_size if drop_remainder else 1
+            raise ValueError(
+                f"{rows} x {length} tokens and one more are needed for a batch; got "
+                f"{len(self.tokens)}. Use a shorter length, a smaller batch or more text."
+            )
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch):
+        """Take the order of rows that epoch `epoch` has, as when resuming a run."""
+        self.epoch = epoch
+        if self.shuffle:
+            self._order = np.random.default_rng([self.seed, epoch]).permutation(self.num_rows)
+        else:
+            self._order = np.arange(self.num_rows)
+
+    def on_epoch_end(self):
+        self.set_epoch(self.epoch + 1)
+
+    def __len__(self):
+        return self._num_batches
+
+    def __getitem__(self, index):
+        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        # (batch, length + 1): the labels need one token more
+        positions = rows[:, None] * self.length + np.arange(self.length + 1)
+        stream = self.tokens[positions].astype("int32")
+        return stream[:, :-1], stream[:, 1:]
