@@ -34,7 +34,7 @@ test: install
 
 $(BACKENDS:%=test-%): test-%: install
 	@echo; echo "================ tests under $* ================"
-	KERAS_BACKEND=$* $(ONE_THREAD) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile \
+	KERAS_BACKEND=$* $(ONE_THREAD) $(BIN)/pytest -n $(JOBS) --dist loadfile \
 		$(if $(filter $*,$(firstword $(BACKENDS))),,-m "not backend_free") $(PYTEST_ARGS)
 
 # The contracts are checked on the installed layout: only there is training/ zoo.training.

@@ -126,9 +126,9 @@ def test_the_clients_name_an_exact_version_and_its_hash(tmp_path, monkeypatch):
 
 
 def test_unknown_names_get_a_suggestion():
-    with pytest.raises(ValueError, match="No corpus named 'gutenburg'. Did you mean 'gutenberg'?"):
+    with pytest.raises(ValueError, match=r"named 'gutenburg'\. Did you mean 'gutenberg'\?"):
         corpora.load("gutenburg")
-    with pytest.raises(ValueError, match="No corpus named 'zzz'. Known: gutenberg, sotu"):
+    with pytest.raises(ValueError, match=r"named 'zzz'\. Known: gutenberg, sotu"):
         corpora.load("zzz")
 
 
@@ -242,8 +242,8 @@ def test_sentences_are_unique_shuffled_and_grouped():
 
 def test_brown_reads_as_it_was_printed():
     tagged = (
-        "\n\n\tPlainfield/np-hl Meets/vb-hl\n--/-- James/np P./np Jones/np said/vbd ,/, ``/`` Is/bez "
-        "it/ppo (/( ever/rb )/) true/jj ''/'' ?/. ?/.\n\n\n\t``/`` Yes/rb ''/'' ,/, he/pps "
+        "\n\n\tPlainfield/np-hl Meets/vb-hl\n--/-- James/np P./np Jones/np said/vbd ,/, ``/`` "
+        "Is/bez it/ppo (/( ever/rb )/) true/jj ''/'' ?/. ?/.\n\n\n\t``/`` Yes/rb ''/'' ,/, he/pps "
         "said/vbd ;/. ;/.\n**yf/nn costs/vbz $100/nns and/or/cc more/ap ./.\n"
     )
     parsed = parse("brown", {"package/ca06": tagged.encode()})

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import zoo
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -21,7 +23,14 @@ def test_python_blocks_run(tmp_path, monkeypatch):
 
 
 @pytest.mark.backend_free
-def test_preset_table_is_complete():
-    table = README.partition("<!-- presets:start -->")[2].partition("<!-- presets:end -->")[0]
-    named = set(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE))
-    assert named == {path.parent.name for path in ROOT.glob("presets/*/config.json")}
+def test_preset_table_is_true():
+    rows = "".join(
+        f"| `{row['name']}` | {row['family']} | {row['task']} | {row['parameters']:,} | "
+        f"{'trained' if row['weights'] else 'random'} | {row['source'] or ''} | "
+        f"{row['licence'] or ''} | {row['metric'] or ''} |\n"
+        for row in zoo.list_presets()
+    )
+    columns = "| name | family | task | parameters | weights | source | licence | measured |\n"
+    table = columns + "|---" * columns.count(" |") + "|\n" + rows
+    found = README.partition("<!-- presets:start -->\n")[2].partition("<!-- presets:end -->")[0]
+    assert found == table, f"the table of presets in README.md should be\n{table}"

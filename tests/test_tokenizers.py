@@ -426,6 +426,8 @@ def added(token, token_id):
         (lambda c: c["model"]["merges"].append(["a", "nope"]), "'nope', which is not"),
         (lambda c: c["model"]["merges"].append("abc"), "must be a pair"),
         (lambda c: c["model"].update(merges=None), "list of merges"),
+        (lambda c: c["model"].update(continuing_subword_prefix="x"), "start with the prefix 'x'"),
+        (lambda c: c["model"].update(continuing_subword_prefix=3), "must be text; got 3"),
         (chain(*[replace_step({"String": "a"}, "aaa")] * 6), "729 times"),
         (chain(replace_step({"Regex": ""}, "a" * 100)), "101 times"),
         (chain(replace_step({"String": ""}, "b")), "non-empty pattern"),

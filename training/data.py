@@ -186,7 +186,6 @@ class PackedRows(keras.utils.PyDataset):
         seed: of the order of rows. Epoch `n` has the same order in every run.
         shuffle: whether to visit the rows in a new order each epoch, or always as they stand.
         drop_remainder: leave out a smaller last batch.
-        **kwargs: of `keras.utils.PyDataset`: `workers`, `use_multiprocessing`, `max_queue_size`.
 
     Items: `(token_ids, labels)`, both int32, `(batch, length)`.
 
@@ -194,10 +193,8 @@ class PackedRows(keras.utils.PyDataset):
         ValueError: fewer tokens than one row and its last label need.
     """
 
-    def __init__(
-        self, tokens, length, batch_size, seed=0, shuffle=True, drop_remainder=False, **kwargs
-    ):
-        super().__init__(**kwargs)
+    def __init__(self, tokens, length, batch_size, seed=0, shuffle=True, drop_remainder=False):
+        super().__init__()
         self.tokens = tokens.tokens if isinstance(tokens, TokenFile) else np.asarray(tokens)
         if length < 1 or batch_size < 1:
             raise ValueError(
@@ -218,14 +215,19 @@ class PackedRows(keras.utils.PyDataset):
 
     def set_epoch(self, epoch):
         """Take the order of rows that epoch `epoch` has, as when resuming a run."""
-        self.epoch = epoch
+        self.epoch, self._read_to_the_end = epoch, False
         if self.shuffle:
             self._order = np.random.default_rng([self.seed, epoch]).permutation(self.num_rows)
         else:
             self._order = np.arange(self.num_rows)
 
+    def on_epoch_begin(self):
+        self._read_to_the_end = False
+
     def on_epoch_end(self):
-        self.set_epoch(self.epoch + 1)
+        # On some backends `fit` also calls this before its first epoch, after a look at the data.
+        if self._read_to_the_end:
+            self.set_epoch(self.epoch + 1)
 
     def __len__(self):
         return self._num_batches
@@ -235,4 +237,5 @@ class PackedRows(keras.utils.PyDataset):
         # (batch, length + 1): the labels need one token more
         positions = rows[:, None] * self.length + np.arange(self.length + 1)
         stream = self.tokens[positions].astype("int32")
+        self._read_to_the_end = self._read_to_the_end or index == len(self) - 1
         return stream[:, :-1], stream[:, 1:]

@@ -1,0 +1,30 @@
+"""Small, readable language models on Keras 3: load, train, generate, save and export."""
+
+from importlib.metadata import version
+
+from zoo import generation, layers, models, objectives, tokenizers
+from zoo.loading import list_presets, load, save
+from zoo.tasks.causal_lm import CausalLM
+
+__version__ = version("keras-zoo")
+
+__all__ = [
+    "CausalLM",
+    "__version__",
+    "export",
+    "generation",
+    "layers",
+    "list_presets",
+    "load",
+    "models",
+    "objectives",
+    "save",
+    "tokenizers",
+]
+
+
+def export(model, folder, **kwargs):
+    """Write a task as a SavedModel; see `zoo.exporting.export`."""
+    from zoo.exporting import export
+
+    return export(model, folder, **kwargs)

@@ -1,0 +1,96 @@
+"""Trained tasks as artefacts that run without this library."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+
+from zoo.exporting import checks
+from zoo.hub import replace_folder
+
+
+def export(model, path, format="saved_model"):
+    """Write a task as a TensorFlow SavedModel, whose only need is TensorFlow.
+
+    ```python
+    zoo.export(model, "served")
+    signatures = tensorflow.saved_model.load("served").signatures  # in any other process
+    signatures["score"](text=tensorflow.constant(["It was a dark night."]))
+    ```
+
+    Its signatures take and return tensors by name:
+
+    - `serving_default`: `token_ids` int32 `(batch, length)` and `padding_mask` bool
+      `(batch, length)` to `logits` float32 `(batch, length, vocab_size)`.
+    - `generate`: `text` string `(batch,)` and the scalars `max_new_tokens` int32, `temperature`
+      float32, `top_p` float32 and `seed` int32 to `text` string `(batch,)`, each prompt with its
+      continuation: that of `model.generate(text, max_new_tokens, Sampler(temperature,
+      top_p=top_p), seed)`. Temperature 0 is greedy, `top_p` 1 keeps every token.
+    - `score`: `text` string `(batch,)` to `nats` float32 `(batch,)` and `tokens` int32
+      `(batch,)`: those of `model.score(text)`.
+
+    Text is UTF-8; bytes that are not read as U+FFFD. A number out of its range, or a text that
+    does not fit into the context, is an `InvalidArgumentError` that says so. A task without
+    tokenizer has `serving_default` alone.
+
+    TensorFlow traces the graphs: under another backend the task goes through a preset folder to a
+    second Python process, and the artefact is the same.
+
+    Args:
+        model: a `zoo.CausalLM`, whose tokenizer is a byte-level BPE or None.
+        path: the folder to write. A SavedModel that is there is replaced, in one step.
+        format: `"saved_model"`.
+
+    Raises:
+        ImportError: if TensorFlow is not installed.
+        TypeError: if `model` is not a `zoo.CausalLM`.
+        ValueError: if the format is unknown or the tokenizer is of another kind.
+        FileExistsError: if something other than a SavedModel is in the way.
+        OSError: if the folder cannot be written; `PermissionError` where that is forbidden.
+        RuntimeError: if the second process fails.
+    """
+    checks.check_format(format)
+    checks.check_model(model)
+    checks.check_tensorflow()
+    folder = Path(path).expanduser().resolve()
+    checks.check_target(folder)
+    if keras.backend.backend() == "tensorflow":
+        from zoo.exporting import saved_model
+
+        replace_folder(folder, lambda partial: saved_model.write(model, partial))
+    else:
+        replace_folder(folder, lambda partial: _write_in_second_process(model, partial))
+
+
+def _write_in_second_process(model, folder):
+    from zoo.loading import save
+
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "-1",  # this process may hold the GPU's memory
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        preset = Path(scratch) / "preset"
+        save(model, preset)
+        process = subprocess.run(
+            [sys.executable, "-m", "zoo.exporting.saved_model", preset, folder],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+    if process.returncode:
+        lines = [line for line in process.stderr.splitlines() if line.strip()]
+        error = RuntimeError(
+            "The TensorFlow process that writes the SavedModel failed with exit status "
+            f"{process.returncode}: {lines[-1] if lines else 'it said nothing'}"
+        )
+        error.add_note(process.stderr)
+        raise error

@@ -116,7 +116,7 @@ def _stream_text(model, token_ids, stop):
     pieces = model.tokenizer.stream_decoder()
     buffer = StopBuffer(stop)
     for token in token_ids:
-        text = buffer.add(pieces.add(token))
+        text = buffer.add(pieces.put(token))
         if text:
             yield text
         if buffer.stopped:

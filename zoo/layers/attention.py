@@ -143,6 +143,8 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def make_cache(self, batch_size, length):
         """Empty `(keys, values)` for `length` positions, in the compute dtype."""
+        if not self.built:
+            raise ValueError("The layer does not know its head_dim yet: call or build it first.")
         shape = (batch_size, length, self.num_kv_heads, self.head_dim)
         return ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)
 

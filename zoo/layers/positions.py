@@ -163,8 +163,8 @@ class ALiBi(AttentionPosition):
 
     def bias(self, query_length, key_length, start=0):
         distance = ops.abs(_distance(query_length, key_length, start))[:, None, :, :]
-        slopes = np.asarray(alibi_slopes(self.num_heads), "float32")[None, :, None, None]
-        return -slopes * ops.cast(distance, "float32")
+        slopes = ops.convert_to_tensor(alibi_slopes(self.num_heads), dtype="float32")
+        return -slopes[:, None, None] * ops.cast(distance, "float32")
 
 
 def alibi_slopes(num_heads):
@@ -231,7 +231,7 @@ class RelativePositionBias(AttentionPosition):
 def _angles(position, dim, base):
     """`(1 or batch, length)` positions to `(1 or batch, length, dim / 2)` angles in radians."""
     frequency = base ** (-np.arange(0, dim, 2, dtype="float32") / dim)
-    return ops.cast(position, "float32")[:, :, None] * frequency
+    return ops.cast(position, "float32")[:, :, None] * ops.convert_to_tensor(frequency)
 
 
 def _distance(query_length, key_length, start):

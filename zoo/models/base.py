@@ -36,6 +36,10 @@ class Backbone(TokenModel):
             object.__setattr__(instance, "_arguments", arguments)
         return instance
 
+    def __init__(self, *args, dtype=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.dtype_policy = keras.dtype_policies.get(dtype)  # a functional model forgets its own
+
     def get_config(self):
         """The constructor's arguments, with the dtype policy spelled out."""
         return {**self._arguments, "dtype": self.dtype_policy.name, "name": self.name}

@@ -10,6 +10,7 @@ import math
 MAX_BYTES = 64 * 2**20  # the largest published tokenizers are about half of this
 MAX_GROWTH = 16  # how many times longer normalisers may make a text
 MODELS = ("BPE", "WordPiece", "Unigram")
+NESTED = ("normalizer", "normalizers", "pre_tokenizer", "pretokenizers", "decoder", "decoders")
 
 
 def parse(text, source="tokenizer.json"):
@@ -30,6 +31,7 @@ def parse(text, source="tokenizer.json"):
         raise ValueError(f"{source} must be at most {MAX_BYTES} bytes; got {len(text)}.")
     try:
         data = json.loads(text)
+        steps = nested_steps(data)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(
             f"{source} must be valid JSON; it is damaged or cut short ({error}). Fetch it again."
@@ -44,10 +46,10 @@ def parse(text, source="tokenizer.json"):
     check_ids(vocabulary, data.get("added_tokens") or [], source)
     if kind == "BPE":
         check_merges(data["model"], vocabulary, source)
-    if kind == "WordPiece" and data["model"].get("unk_token", "[UNK]") not in vocabulary:
+    unknown = data["model"].get("unk_token", "[UNK]")
+    if kind == "WordPiece" and not (isinstance(unknown, str) and unknown in vocabulary):
         raise ValueError(f"{source}: the unknown token of WordPiece must be in its vocabulary.")
-    for part in ("normalizer", "pre_tokenizer", "decoder"):
-        check_growth(data.get(part), f"{source}: {part}")
+    check_growth(steps, source)
     return data
 
 
@@ -105,6 +107,8 @@ def check_ids(vocabulary, added, source):
 
 def check_merges(model, vocabulary, source):
     prefix = model.get("continuing_subword_prefix") or ""
+    if not isinstance(prefix, str):
+        raise ValueError(f"{source}: continuing_subword_prefix must be text; got {prefix!r}.")
     merges = model.get("merges")
     if not isinstance(merges, list):
         raise ValueError(f"{source}: a BPE model must have a list of merges.")
@@ -119,6 +123,11 @@ def check_merges(model, vocabulary, source):
                 f"{source}: merge {number} must be a pair of tokens; got {str(merge)[:80]!r}."
             )
         left, right = pair
+        if not right.startswith(prefix):  # the library cuts it off unseen, and can crash on that
+            raise ValueError(
+                f"{source}: right token of merge {number} must start with the prefix {prefix!r}; "
+                f"got {right[:80]!r}."
+            )
         for token in (left, right, left + right.removeprefix(prefix)):
             if token not in vocabulary:
                 raise ValueError(
@@ -127,10 +136,10 @@ def check_merges(model, vocabulary, source):
                 )
 
 
-def check_growth(part, source):
+def check_growth(steps, source):
     """Refuse `Replace` steps that together could multiply a text's length many times."""
     growth = 1
-    for step in nested_steps(part):
+    for step in steps:
         if step.get("type") != "Replace":
             continue
         content, pattern = step.get("content"), step.get("pattern")
@@ -148,12 +157,12 @@ def check_growth(part, source):
 
 
 def nested_steps(part):
-    """Every step of a normaliser, pre-tokeniser or decoder, sequences flattened."""
+    """Every step of the normaliser, pre-tokeniser and decoder, sequences flattened."""
+    if isinstance(part, list):
+        return [step for child in part for step in nested_steps(child)]
     if not isinstance(part, dict):
         return []
-    children = part.get("normalizers") or part.get("pretokenizers") or part.get("decoders")
-    nested = [step for child in children or [] for step in nested_steps(child)]
-    return [part, *nested]
+    return [part, *(step for name in NESTED for step in nested_steps(part.get(name)))]
 
 
 def is_int(value):

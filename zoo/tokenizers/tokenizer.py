@@ -70,7 +70,7 @@ class Tokenizer:
         added = self._engine.get_added_tokens_decoder()
         self.special_ids = {added[i].content: i for i in sorted(added) if added[i].special}
         self.vocab_size = self._engine.get_vocab_size()
-        self.is_byte_level = (contents.get("decoder") or {}).get("type") == "ByteLevel"
+        self.is_byte_level = isinstance(self._engine.decoder, tokenizers.decoders.ByteLevel)
         self.start_id = self._role(START)
         self.end_id = self._role(END)
         self.pad_id = self._role(PAD, self.end_id)

@@ -1,0 +1,111 @@
+"""What holds of every bundled preset."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo import hub, loading
+
+PRESETS = hub.bundled()
+SMALL = ["gpt-small", "gpt-tiny"]
+TRAINED = [name for name in PRESETS if (hub.bundled_folder() / name / "model.safetensors").exists()]
+PUBLISHED = {
+    "gpt2": 124_439_808,
+    "gpt2-medium": 354_823_168,
+    "gpt2-large": 774_030_080,
+    "gpt2-xl": 1_557_611_200,
+}
+
+
+def config_of(name):
+    return loading.read_config(hub.resolve(name) / "config.json")
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("name", PRESETS)
+def test_config_is_sound(name):
+    folder = hub.resolve(name)
+    config = config_of(name)
+    assert {path.name for path in folder.iterdir()} >= {"config.json"}
+    if (folder / "tokenizer.json").exists():
+        tokenizer = zoo.tokenizers.Tokenizer.load(folder)
+        assert tokenizer.vocab_size == config["backbone"]["vocab_size"]
+        assert tokenizer.end_id is not None
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("name", PRESETS)
+def test_card_names_licence_and_use(name):
+    card = (hub.resolve(name) / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\n")
+    assert "license:" in card
+    assert f'zoo.load("{name}"' in card
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_gpt2_sizes_are_the_published_ones(name):
+    assert loading.count_parameters(config_of(name)) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("changes", [{}, {"num_layers": 3}, {"mlp_dim": 20}, {"max_length": 7}])
+def test_the_count_is_that_of_the_model(changes):
+    arguments = {"vocab_size": 11, "num_layers": 1, "num_heads": 2, "hidden_dim": 6} | changes
+    config = {"family": "gpt", "backbone": arguments}
+    assert loading.count_parameters(config) == zoo.models.GPT(**arguments).count_params()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_builds_without_weights(name):
+    model = zoo.load(name, weights=False)
+    assert isinstance(model, zoo.CausalLM)
+    assert model.count_params() == loading.count_parameters(config_of(name))
+    assert model.predict(["One two"], verbose=0).shape[-1] == model.tokenizer.vocab_size
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name not in SMALL])
+def test_large_ones_build_at_a_tenth_of_the_size(name):
+    model = zoo.load(name, weights=False, num_layers=1, num_heads=1, hidden_dim=8, vocab_size=9)
+    assert model.backbone.max_length == 1024
+    assert model.tokenizer is None
+    logits = keras.ops.convert_to_numpy(model(np.zeros((1, 4), "int32")))
+    assert logits.shape == (1, 4, 9)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_trained_ones_load(name):
+    model = zoo.load(name)
+    assert np.isfinite(model.predict(["It was a dark and stormy night"], verbose=0)).all()
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name not in TRAINED])
+def test_architectures_say_that_they_have_no_weights(name):
+    with pytest.raises(ValueError, match=rf"zoo.load\('{name}', weights=False\)"):
+        zoo.load(name)
+
+
+@pytest.mark.backend_free
+def test_list_presets(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    rows = zoo.list_presets()
+    printed = capsys.readouterr().out
+    assert sorted(row["name"] for row in rows) == PRESETS
+    for row in rows:
+        assert row["name"] in printed
+        assert row["weights"] == (row["name"] in TRAINED)
+        assert row["disk_bytes"] > 0
+    assert next(row for row in rows if row["name"] == "gpt2")["parameters"] == PUBLISHED["gpt2"]
+    assert "124 M" in printed
+    json.dumps(rows)
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("family", loading.FAMILIES)
+def test_every_argument_has_a_range(family):
+    classes = [loading.FAMILIES[family], *loading.TASKS.values()]
+    names = {name for cls in classes for name in loading.argument_names(cls)}
+    assert names <= loading.ARGUMENTS.keys()
+    assert family in loading.PARAMETERS

@@ -1,0 +1,260 @@
+"""Weights files: exact, strict, and harmless when damaged."""
+
+import json
+import tracemalloc
+import types
+
+import keras
+import ml_dtypes
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import zoo
+from zoo import weights
+
+
+def tiny(dtype="float32", name=None, **changes):
+    arguments = {"vocab_size": 30, "num_layers": 2, "num_heads": 2, "hidden_dim": 8}
+    return zoo.models.GPT(**{**arguments, "max_length": 12, **changes}, dtype=dtype, name=name)
+
+
+def values(model):
+    return {v.path: keras.ops.convert_to_numpy(v.value) for v in model.weights}
+
+
+def assert_same(first, second):
+    first, second = values(first), values(second)
+    assert first.keys() == second.keys()
+    for name in first:
+        assert first[name].dtype == second[name].dtype
+        assert first[name].tobytes() == second[name].tobytes(), name
+
+
+def write_raw(path, header, data=b""):
+    """A safetensors file from a dict, or from whatever bytes are to stand for the header."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "bfloat16", "float16"])
+def test_loading_gives_back_every_bit(path, dtype):
+    model, other = tiny(dtype), tiny(dtype)
+    weights.save_weights(model, path)
+    weights.load_weights(other, path)
+    assert_same(model, other)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_on_disk_widens(path, dtype):
+    model, other = tiny(), tiny()
+    weights.save_weights(model, path, dtype)
+    assert path.stat().st_size < 2 * model.count_params() + 5000
+    weights.load_weights(other, path)
+    rounded = np.dtype(getattr(ml_dtypes, dtype, dtype))
+    for name, value in values(model).items():
+        expected = value.astype(rounded).astype("float32")
+        np.testing.assert_array_equal(values(other)[name], expected)
+
+
+def test_names_depend_on_no_model_name():
+    names = list(weights.named_weights(tiny()))
+    assert "token_embedding/embeddings" in names
+    assert "block_0/attention/qkv/kernel" in names
+    assert list(weights.named_weights(tiny(name="other"))) == names
+    assert list(weights.named_weights(zoo.CausalLM(tiny()))) == names
+    assert list(weights.named_weights(zoo.CausalLM(tiny(), name="third"))) == names
+
+
+def test_names_must_be_unique():
+    variable = tiny().weights[0]
+    twins = types.SimpleNamespace(weights=[variable, variable], built=True)
+    with pytest.raises(ValueError, match="'token_embedding/embeddings' stands for two"):
+        weights.named_weights(twins)
+    with pytest.raises(ValueError, match="not built yet"):
+        weights.named_weights(keras.Sequential([keras.layers.Dense(3)]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_the_safetensors_library_agrees(path, tmp_path, dtype):
+    model, other = tiny(dtype), tiny(dtype)
+    weights.save_weights(model, path)
+    theirs = safetensors.numpy.load_file(path)
+    assert theirs.keys() == values(model).keys()
+    for name, value in values(model).items():
+        assert theirs[name].dtype == value.dtype
+        np.testing.assert_array_equal(theirs[name], value)
+    safetensors.numpy.save_file(theirs, tmp_path / "theirs.safetensors")
+    weights.load_weights(other, tmp_path / "theirs.safetensors")
+    assert_same(model, other)
+
+
+def test_memory_peaks_at_one_tensor(path):
+    model = tiny(vocab_size=20_000, hidden_dim=64)
+    largest, total = 4 * 20_000 * 64, 4 * model.count_params()
+    weights.save_weights(model, path)
+    tracemalloc.start()
+    weights.load_weights(model, path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < total + 2.5 * largest  # JAX may keep the arrays that it is given
+
+
+# Damage
+
+
+def test_a_cut_file_is_refused(path):
+    model = tiny()
+    weights.save_weights(model, path)
+    whole, before = path.read_bytes(), values(model)
+    for length in (0, 5, 8, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(
+            ValueError, match=r"is damaged: it is cut short.*Fetch or save it again"
+        ):
+            weights.load_weights(model, path)
+    path.write_bytes(whole + b"\0")
+    with pytest.raises(ValueError, match="bytes that belong to no tensor"):
+        weights.load_weights(model, path)
+    for name, value in values(model).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_flipped_bit_changes_no_weight(path):
+    model = tiny()
+    weights.save_weights(model, path)
+    whole, before = path.read_bytes(), values(model)
+    header_end = 8 + int.from_bytes(whole[:8], "little")
+    rng = np.random.default_rng(0)
+    refused = 0
+    places = [*rng.integers(0, header_end, 60), *rng.integers(header_end, len(whole), 20)]
+    for place in places:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        try:
+            weights.load_weights(model, path)
+        except ValueError:
+            refused += 1
+        for name, value in values(model).items():
+            np.testing.assert_array_equal(value, before[name])
+    assert refused > 70  # the rest fell on the metadata
+
+
+ENTRY = '"%s":{"dtype":"F32","shape":[1],"data_offsets":[%d,%d]}'
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (b"{", "JSON is not valid"),
+        (b"\xff\xff", "JSON is not valid"),
+        (b"[" * 100_000, "JSON is not valid"),
+        (b"[]", "must be an object"),
+        (
+            ("{" + ENTRY % ("a", 0, 4) + "," + ENTRY % ("a", 0, 4) + "}").encode(),
+            "'a' occurs twice",
+        ),
+        (("{" + ENTRY % ("a", 0, 4) + "," + ENTRY % ("b", 0, 4) + "}").encode(), "must follow"),
+        (("{" + ENTRY % ("a", 4, 8) + "}").encode(), "must follow"),
+        ({"a": {"dtype": "F32", "shape": [1]}}, "nothing else"),
+        (
+            {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4], "code": "x"}},
+            "nothing else",
+        ),
+        ({"a": 1}, "nothing else"),
+        ({"a": {"dtype": "F31", "shape": [1], "data_offsets": [0, 4]}}, "dtype of 'a'"),
+        ({"a": {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]}}, "dtype of 'a'"),
+        ({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}, "lists of sizes"),
+        ({"a": {"dtype": "F32", "shape": [True], "data_offsets": [0, 4]}}, "lists of sizes"),
+        ({"a": {"dtype": "F32", "shape": 1, "data_offsets": [0, 4]}}, "lists of sizes"),
+        ({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4, 8]}}, "lists of sizes"),
+        ({"a": {"dtype": "F32", "shape": [2**62] * 3, "data_offsets": [0, 4]}}, "fit together"),
+        ({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}, "fit together"),
+        ({"__metadata__": {"a": 1}}, "map text to text"),
+        ({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}}, "cut short"),
+    ],
+)
+def test_a_hostile_header_is_refused(path, header, message):
+    write_raw(path, header, bytes(8))
+    with pytest.raises(ValueError, match=message):
+        weights.count_numbers(path)
+
+
+@pytest.mark.backend_free
+def test_a_huge_header_is_refused(path):
+    with open(path, "wb") as file:
+        file.write((weights.MAX_HEADER_BYTES + 1).to_bytes(8, "little"))
+        file.truncate(weights.MAX_HEADER_BYTES + 100)  # a hole, not bytes on disk
+    with pytest.raises(ValueError, match="over the limit"):
+        weights.count_numbers(path)
+
+
+@pytest.mark.backend_free
+def test_a_missing_file(path):
+    with pytest.raises(FileNotFoundError, match="No weights file at"):
+        weights.count_numbers(path)
+
+
+# Another model's weights
+
+
+def test_another_depth(path):
+    weights.save_weights(tiny(num_layers=3), path)
+    with pytest.raises(ValueError, match=r"12 are unknown, such as 'block_2/.*another model"):
+        weights.load_weights(tiny(), path)
+    with pytest.raises(ValueError, match=r"12 are missing, such as 'block_3/"):
+        weights.load_weights(tiny(num_layers=4), path)
+
+
+def test_another_shape_or_dtype_leaves_the_model_as_it_was(path):
+    model = tiny()
+    before = values(model)
+    weights.save_weights(tiny(max_length=13), path)
+    with pytest.raises(
+        ValueError, match=r"'position_embedding/embeddings' must have .* \(12, 8\); got \(13, 8\)"
+    ):
+        weights.load_weights(model, path)
+    safetensors.numpy.save_file({k: v.astype("float64") for k, v in before.items()}, path)
+    with pytest.raises(ValueError, match=r"must be float32, or .* got float64"):
+        weights.load_weights(model, path)
+    for name, value in values(model).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_weights_are_never_narrowed(path):
+    weights.save_weights(tiny(), path)
+    with pytest.raises(ValueError, match=r"must be bfloat16, .*; got float32"):
+        weights.load_weights(tiny("bfloat16"), path)
+
+
+# Numbers that are none
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_numbers_must_be_finite(path, bad):
+    model = tiny()
+    arrays = values(model)
+    arrays["norm/gamma"] = np.full_like(arrays["norm/gamma"], bad)
+    safetensors.numpy.save_file(arrays, path)
+    with pytest.raises(ValueError, match=r"'norm/gamma' in .* holds NaN or infinity"):
+        weights.load_weights(model, path)
+    model.get_layer("norm").gamma.assign(arrays["norm/gamma"])
+    with pytest.raises(ValueError, match="training has diverged"):
+        weights.save_weights(model, path)
+
+
+def test_float16_must_hold_the_values(path):
+    model = tiny()
+    model.get_layer("norm").gamma.assign(np.full(8, 1e6, "float32"))
+    with pytest.raises(ValueError, match=r"up to 1e\+06, which float16 cannot hold.*bfloat16"):
+        weights.save_weights(model, path, "float16")
+    weights.save_weights(model, path, "bfloat16")
+    with pytest.raises(ValueError, match="must be None, 'float16' or 'bfloat16'; got 'int8'"):
+        weights.save_weights(model, path, "int8")

@@ -1,0 +1,159 @@
+"""A task as a TensorFlow SavedModel. Works under Keras' TensorFlow backend only.
+
+`python -m zoo.exporting.saved_model PRESET FOLDER` exports a preset: the way of other backends.
+"""
+
+import sys
+
+import tensorflow as tf
+
+from zoo.exporting.graph_generation import generate_tokens
+from zoo.exporting.graph_tokenizer import GraphTokenizer, as_utf8
+from zoo.layers import token_nats
+
+TEXT = tf.TensorSpec([None], "string", "text")
+
+
+def write(model, folder):
+    """Write a task with the signatures that `zoo.export` tells of.
+
+    Args:
+        model: a `zoo.CausalLM`.
+        folder: path of an empty folder.
+
+    Raises:
+        ValueError: if the tokenizer cannot be put into a graph.
+        OSError: if TensorFlow cannot write.
+    """
+    module = tf.Module()
+    module.weights = [weight.value for weight in model.weights]  # what the graphs may read
+    signatures = {"serving_default": logits_signature(model)}
+    if model.tokenizer is not None:
+        tokenizer = GraphTokenizer(model.tokenizer)
+        signatures["generate"] = generate_signature(model.backbone, tokenizer)
+        signatures["score"] = score_signature(model, tokenizer)
+    try:
+        tf.saved_model.save(module, str(folder), signatures=signatures)
+    except tf.errors.OpError as error:
+        raise OSError(f"TensorFlow could not write the SavedModel: {error.message}") from error
+
+
+def logits_signature(model):
+    """`(token_ids, padding_mask) -> logits`."""
+    vocab_size, max_length = model.backbone.vocab_size, model.backbone.max_length
+
+    @graph_function(
+        tf.TensorSpec([None, None], "int32", "token_ids"),
+        tf.TensorSpec([None, None], "bool", "padding_mask"),
+    )
+    def serve(token_ids, padding_mask):
+        token_ids = require(
+            token_ids,
+            tf.reduce_all((token_ids >= 0) & (token_ids < vocab_size)),
+            f"Token ids must be from 0 to {vocab_size - 1}, the vocabulary of the model.",
+        )
+        length = tf.shape(token_ids)[1]
+        token_ids = require(
+            token_ids,
+            length <= max_length,
+            f"A sequence must fit into the context of {max_length} tokens; got",
+            length,
+        )
+        inputs = {"token_ids": token_ids, "padding_mask": padding_mask}
+        return {"logits": tf.cast(model(inputs, training=False), "float32")}
+
+    return serve
+
+
+def generate_signature(backbone, tokenizer):
+    """`(text, max_new_tokens, temperature, top_p, seed) -> text`."""
+    max_length = backbone.max_length
+
+    @graph_function(
+        TEXT,
+        tf.TensorSpec([], "int32", "max_new_tokens"),
+        tf.TensorSpec([], "float32", "temperature"),
+        tf.TensorSpec([], "float32", "top_p"),
+        tf.TensorSpec([], "int32", "seed"),
+    )
+    def generate(text, max_new_tokens, temperature, top_p, seed):
+        text = as_utf8(text)
+        for is_right, rule, value in (
+            (max_new_tokens >= 1, "max_new_tokens must be at least 1", max_new_tokens),
+            (temperature >= 0, "temperature must be at least 0 (0 is greedy)", temperature),
+            ((top_p > 0) & (top_p <= 1), "top_p must be above 0 and at most 1", top_p),
+        ):
+            text = require(text, is_right, f"{rule}; got", value)
+        prompts = tokenizer.encode(text)
+        # An empty prompt is the start of a text, which follows the end of another.
+        is_empty = prompts.row_lengths() == 0
+        starts = tf.RaggedTensor.from_row_lengths(
+            tf.fill([tf.math.count_nonzero(is_empty)], tokenizer.end_id),
+            tf.cast(is_empty, "int64"),
+        )
+        prompts = tf.concat([starts, prompts], axis=1)
+        longest = tf.reduce_max(tf.concat([prompts.row_lengths(), [0]], axis=0))
+        max_new_tokens = require(
+            max_new_tokens,
+            longest + tf.cast(max_new_tokens, "int64") <= max_length,
+            f"The tokens of a prompt and max_new_tokens must fit into the context of {max_length} "
+            "tokens; got",
+            longest,
+            "and",
+            max_new_tokens,
+        )
+        tokens = generate_tokens(
+            backbone, prompts, tokenizer.end_id, max_new_tokens, temperature, top_p, seed
+        )
+        is_end = tf.cast(tokens == tokenizer.end_id, "int32")
+        lengths = tf.reduce_sum(tf.cast(tf.cumsum(is_end, axis=1) == 0, "int32"), axis=1)
+        new_text = tokenizer.decode(tf.RaggedTensor.from_tensor(tokens, lengths))
+        return {"text": tf.strings.join([text, new_text])}
+
+    return generate
+
+
+def score_signature(model, tokenizer):
+    """`(text) -> (nats, tokens)`."""
+    max_length = model.backbone.max_length
+
+    @graph_function(TEXT)
+    def score(text):
+        ids = tokenizer.encode(text)
+        lengths = tf.cast(ids.row_lengths(), "int32")
+        longest = tf.reduce_max(tf.concat([lengths, [0]], axis=0))
+        labels = require(
+            ids.to_tensor(),
+            longest <= max_length,
+            f"A text must fit into the context of {max_length} tokens; got",
+            longest,
+        )
+        first = tf.fill([tf.shape(labels)[0], 1], tokenizer.end_id)
+        token_ids = tf.concat([first, labels[:, :-1]], axis=1)[:, :longest]
+        nats = token_nats(labels, model(token_ids, training=False))
+        nats = tf.reduce_sum(tf.where(tf.sequence_mask(lengths), nats, 0.0), axis=1)
+        return {"nats": nats, "tokens": lengths}
+
+    return score
+
+
+def graph_function(*specs):
+    """Make a function a graph with inputs of these kinds, traced as it is written."""
+    return tf.function(input_signature=specs, autograph=False)
+
+
+def require(tensor, condition, *message):
+    """`tensor`, which nothing reads before `condition` is found to hold."""
+    with tf.control_dependencies([tf.debugging.Assert(condition, list(message))]):
+        return tf.identity(tensor)
+
+
+def main(preset, folder):
+    """Export a preset folder into an empty folder."""
+    from zoo.loading import load
+
+    write(load(preset), folder)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
