@@ -210,9 +210,10 @@ def test_the_fused_kernel_gets_no_mask_when_nothing_is_padded(monkeypatch):
 def test_errors_say_what_must_hold():
     with pytest.raises(ValueError, match="must be a multiple of num_kv_heads; got 4 and 3"):
         MultiHeadAttention(4, num_kv_heads=3)
-    with pytest.raises(ValueError, match="hidden_dim must be a multiple of num_heads; got 10 and 4"):
+    with pytest.raises(
+        ValueError, match="hidden_dim must be a multiple of num_heads; got 10 and 4"
+    ):
         MultiHeadAttention(4)(random(1, 2, 10))
-
 
     with pytest.raises(ValueError, match="call or build it first"):
         MultiHeadAttention(4).make_cache(1, 8)

@@ -17,7 +17,7 @@ import zoo
 from zoo import hub
 
 TINY = {"vocab_size": 300, "num_layers": 1, "num_heads": 2, "hidden_dim": 8, "max_length": 16}
-TEXTS = ["Call me Ishmael.", "It was the best of times, it was the worst of times."] * 4
+TEXTS = ["Call me Ishmael.", "It was the best of times, it was the worst of times."]
 
 
 def tiny(dtype=None, tokenizer=None, sequence_length=None, **changes):
@@ -122,32 +122,25 @@ def test_half_precision_weights_load_as_float32(tmp_path, saved):
     assert (tmp_path / "half" / "model.safetensors").stat().st_size < 0.6 * size
 
 
-def test_a_trained_model_comes_back_as_it_was(tmp_path, tokenizer):
-    model = tiny(tokenizer=tokenizer)
-    model.fit(TEXTS, batch_size=2, verbose=0)
-    zoo.save(model, tmp_path / "mine")
-    loaded = zoo.load(tmp_path / "mine")
-    arguments = {"batch_size": 2, "verbose": 0, "return_dict": True}
-    assert loaded.evaluate(TEXTS, **arguments) == model.evaluate(TEXTS, **arguments)
-
-
 def test_keras_files_keep_tokenizer_and_optimizer(tmp_path, tokenizer):
     model = tiny(tokenizer=tokenizer, sequence_length=8)
     model.compile(optimizer=keras.optimizers.Adam(0.01))
-    model.fit(TEXTS, batch_size=2, verbose=0)
+    model.fit(TEXTS, batch_size=4, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert_same(model, loaded)
     assert type(loaded) is zoo.CausalLM
     assert loaded.tokenizer == tokenizer
     assert loaded.sequence_length == 8
-    assert int(loaded.optimizer.iterations) == int(model.optimizer.iterations) > 0
-    state = zip(model.optimizer.variables, loaded.optimizer.variables, strict=True)
-    for mine, theirs in state:
+    assert type(loaded.optimizer) is keras.optimizers.Adam
+    assert type(loaded.loss) is zoo.layers.TokenCrossEntropy
+    assert int(loaded.optimizer.iterations) > 0
+    for mine, theirs in zip(model.optimizer.variables, loaded.optimizer.variables, strict=True):
         np.testing.assert_array_equal(
             *(keras.ops.convert_to_numpy(variable.value) for variable in (mine, theirs))
         )
-    loaded.fit(TEXTS, batch_size=2, verbose=0)
+    arguments = {"batch_size": 4, "verbose": 0, "return_dict": True}
+    assert loaded.evaluate(TEXTS, **arguments) == model.evaluate(TEXTS, **arguments)
 
 
 def test_the_other_backends_load_the_same_model(saved, tmp_path, backend):

@@ -113,5 +113,5 @@ def test_errors_say_what_must_hold():
         RotaryEmbedding()(random(1, 2, 1, 5))
     with pytest.raises(ValueError, match="hidden_dim must be even; got 7"):
         SinusoidalPositions()(random(1, 2, 7))
-    with pytest.raises(ValueError, match="at most 4 tokens at once .* got a sequence of 5"):
+    with pytest.raises(ValueError, match=r"at most 4 tokens at once .* got a sequence of 5"):
         PositionEmbedding(4)(random(1, 5, 8))

@@ -67,7 +67,7 @@ def test_builds_without_weights(name):
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name not in SMALL])
-def test_large_ones_build_at_a_tenth_of_the_size(name):
+def test_large_ones_build_when_made_narrow(name):
     model = zoo.load(name, weights=False, num_layers=1, num_heads=1, hidden_dim=8, vocab_size=9)
     assert model.backbone.max_length == 1024
     assert model.tokenizer is None

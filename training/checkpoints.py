@@ -15,7 +15,7 @@ def save_checkpoint(path, model):
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     arrays = {name: keras.ops.convert_to_numpy(v.value) for name, v in _state(model).items()}
-    save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, partial)
+    save_file({name: np.array(a, order="C") for name, a in arrays.items()}, partial)
     with open(partial, "r+b") as file:
         os.fsync(file.fileno())
     os.replace(partial, path)
@@ -32,7 +32,7 @@ def restore_checkpoint(path, model):
                 f"{len(missing)} names differ, such as {sorted(missing)[0]!r}."
             )
         for name, variable in state.items():
-            variable.assign(file.get_tensor(name))
+            variable.assign(file.get_tensor(name).reshape(variable.shape))
     return int(keras.ops.convert_to_numpy(model.optimizer.iterations))
 
 

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from zoo import generation, layers, models, objectives, tokenizers
+from zoo.exporting import export
 from zoo.loading import list_presets, load, save
 from zoo.tasks.causal_lm import CausalLM
 
@@ -21,10 +22,3 @@ __all__ = [
     "save",
     "tokenizers",
 ]
-
-
-def export(model, folder, **kwargs):
-    """Write a task as a SavedModel; see `zoo.exporting.export`."""
-    from zoo.exporting import export
-
-    return export(model, folder, **kwargs)

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from zoo.training.checkpoints import restore_checkpoint, save_checkpoint
+from zoo.training.schedules import WarmupStableDecay
 
 from zoo.models import GPT
 from zoo.tasks.causal_lm import CausalLM
-from zoo.training.checkpoints import restore_checkpoint, save_checkpoint
-from zoo.training.schedules import WarmupStableDecay
 
 BACKBONE = {
     "vocab_size": 8192,
@@ -96,6 +96,7 @@ def main():
         validation_data=(held_out[:, :-1], held_out[:, 1:]),
         validation_batch_size=8,
         callbacks=[Log(args.output, args.batch_size * LENGTH)],
+        shuffle=False,
         verbose=2,
     )
 

@@ -68,7 +68,7 @@ class GraphTokenizer:
         words = tf.gather(word_of_character, character)
         ids, words = self._merge(tf.gather(self.byte_ids, joined), words)
         rows = tf.gather(tf.boolean_mask(rows, starts), words)
-        return tf.RaggedTensor.from_value_rowids(ids, rows, tf.size(texts, out_type="int64"))
+        return tf.RaggedTensor.from_value_rowids(ids, rows, tf.size(texts, tf.int64))
 
     def decode(self, ids):
         """Text of ragged token ids `(batch, None)`, strings `(batch,)`, special tokens left out.
@@ -127,7 +127,7 @@ class GraphTokenizer:
             """Each word's best pair: its rank in the upper half, its place in the lower."""
             ranks = self._pair_ranks(ids[:-1], ids[1:])
             is_pair = (words[:-1] == words[1:]) & (ranks >= 0)
-            place = tf.range(tf.size(ranks, out_type="int64"), dtype="int64")
+            place = tf.range(tf.size(ranks, tf.int64), dtype="int64")
             order = tf.where(is_pair, ranks * 2**32 + place, NO_RANK)
             best = tf.math.unsorted_segment_min(order, words[:-1], num_words)
             return tf.boolean_mask(best, best < NO_RANK)
@@ -136,7 +136,7 @@ class GraphTokenizer:
             left = tf.bitwise.bitwise_and(best, 2**32 - 1)[:, None]
             merged = tf.gather(self.merged_ids, tf.bitwise.right_shift(best, 32))
             ids = tf.tensor_scatter_nd_update(ids, left, merged)
-            gone = tf.scatter_nd(left + 1, tf.ones_like(merged), tf.shape(ids, "int64")) > 0
+            gone = tf.scatter_nd(left + 1, tf.ones_like(merged), tf.shape(ids, tf.int64)) > 0
             ids, words = tf.boolean_mask(ids, ~gone), tf.boolean_mask(words, ~gone)
             return ids, words, best_pairs(ids, words)
 

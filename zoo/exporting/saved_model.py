@@ -93,8 +93,8 @@ def generate_signature(backbone, tokenizer):
         )
         prompts = tf.concat([starts, prompts], axis=1)
         longest = tf.reduce_max(tf.concat([prompts.row_lengths(), [0]], axis=0))
-        max_new_tokens = require(
-            max_new_tokens,
+        checked = require(
+            prompts.flat_values,
             longest + tf.cast(max_new_tokens, "int64") <= max_length,
             f"The tokens of a prompt and max_new_tokens must fit into the context of {max_length} "
             "tokens; got",
@@ -102,6 +102,7 @@ def generate_signature(backbone, tokenizer):
             "and",
             max_new_tokens,
         )
+        prompts = prompts.with_flat_values(checked)
         tokens = generate_tokens(
             backbone, prompts, tokenizer.end_id, max_new_tokens, temperature, top_p, seed
         )

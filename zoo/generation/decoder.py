@@ -54,9 +54,7 @@ class Decoder:
             # -1 is no token: it keeps the array from being empty.
             "stop_ids": ops.convert_to_tensor([-1, *stop_ids], dtype="int32"),
         }
-        state = prefill(
-            ops.convert_to_tensor(token_ids), ops.convert_to_tensor(lengths), constants
-        )
+        state = prefill(ops.convert_to_tensor(token_ids), ops.convert_to_tensor(lengths), constants)
         return Decoding(state, advance, constants, max_new_tokens)
 
     def _functions(self, kind, cache_length):

@@ -69,9 +69,7 @@ def generate(model, prompts, request, num_return=1, strip_prompt=False):
         decoding.advance(STOP_CHECK_EVERY if request.stop else request.max_new_tokens)
         if request.stop:
             texts = [model.tokenizer.decode(row) for row in _new_tokens(model, decoding)]
-            decoding.finish(
-                np.array([cut_at_stop(text, request.stop) != text for text in texts])
-            )
+            decoding.finish(np.array([cut_at_stop(text, request.stop) != text for text in texts]))
     continuations = _new_tokens(model, decoding)
     if is_text:
         texts = model.tokenizer.decode(continuations)

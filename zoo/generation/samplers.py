@@ -26,9 +26,7 @@ class Sampler:
         ValueError: if a number is outside its range.
     """
 
-    def __init__(
-        self, temperature=1.0, top_k=None, top_p=None, min_p=None, repetition_penalty=1.0
-    ):
+    def __init__(self, temperature=1.0, top_k=None, top_p=None, min_p=None, repetition_penalty=1.0):
         _require(temperature >= 0, "temperature must be at least 0 (0 is greedy)", temperature)
         _require(
             top_k is None or (top_k >= 1 and int(top_k) == top_k),

@@ -117,9 +117,7 @@ class MultiHeadAttention(keras.layers.Layer):
         layer.build(input_shape)
         return layer
 
-    def call(
-        self, x, context=None, padding_mask=None, cache=None, start=0, training=None
-    ):
+    def call(self, x, context=None, padding_mask=None, cache=None, start=0, training=None):
         if self.is_cross:
             query = self._split_heads(self.query(x), self.num_heads)
             key, value = self.project_context(context) if cache is None else cache
@@ -135,7 +133,8 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def project_context(self, context):
         """Keys and values of a cross-attention, `(batch, context_length, num_kv_heads, head_dim)`
-        each: computed once, they serve every decoding step."""
+        each: computed once, they serve every decoding step.
+        """
         key, value = ops.split(self.key_value(context), 2, axis=-1)
         return self._split_heads(key, self.num_kv_heads), self._split_heads(
             value, self.num_kv_heads

@@ -189,9 +189,7 @@ class RelativePositionBias(AttentionPosition):
         bidirectional: bool, whether keys after the query have buckets of their own (encoders).
     """
 
-    def __init__(
-        self, num_heads, num_buckets=32, max_distance=128, bidirectional=True, **kwargs
-    ):
+    def __init__(self, num_heads, num_buckets=32, max_distance=128, bidirectional=True, **kwargs):
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.num_buckets = num_buckets

@@ -42,9 +42,7 @@ class PackedCausalLM:
         if remainder and self.drop_remainder and full_rows:
             num_labels, remainder = full_rows * self.length, 0
         padding = (self.length - remainder) % self.length if remainder else 0
-        stream = np.pad(
-            stream[: num_labels + 1], (0, padding), constant_values=self.separator_id
-        )
+        stream = np.pad(stream[: num_labels + 1], (0, padding), constant_values=self.separator_id)
         token_ids = stream[:-1].reshape(-1, self.length)
         labels = stream[1:].reshape(-1, self.length)
         if not padding:

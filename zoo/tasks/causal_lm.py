@@ -146,16 +146,17 @@ class CausalLM(LanguageModel):
         rows = [[end_id, *ids] for ids in self.encode(texts)]
         token_ids, padding_mask = pad(rows)
         check_token_ids(token_ids[:, :-1], self.backbone)
-        nats = [
-            ops.convert_to_numpy(self._score(token_ids[i : i + SCORE_BATCH], weight))
-            for i in range(0, len(rows), SCORE_BATCH)
-            for weight in [padding_mask[i : i + SCORE_BATCH, 1:].astype("float32")]
-        ]
+        nats = []
+        for i in range(0, len(rows), SCORE_BATCH):
+            ids = ops.convert_to_tensor(token_ids[i : i + SCORE_BATCH])
+            mask = ops.convert_to_tensor(padding_mask[i : i + SCORE_BATCH])
+            nats.append(ops.convert_to_numpy(self._score(ids, mask)))
         return np.concatenate(nats), padding_mask[:, 1:].sum(axis=1).astype("int32")
 
-    def _row_nats(self, token_ids, weight):
+    def _row_nats(self, token_ids, padding_mask):
         logits = self(token_ids[:, :-1], training=False)
-        return ops.sum(token_nats(token_ids[:, 1:], logits) * weight, axis=1)
+        nats = token_nats(token_ids[:, 1:], logits)
+        return ops.sum(ops.where(padding_mask[:, 1:], nats, 0.0), axis=1)
 
     def get_config(self):
         return {**super().get_config(), "sequence_length": self.sequence_length}

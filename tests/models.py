@@ -1,0 +1,36 @@
+"""Small models with large random weights, the same on every backend."""
+
+import functools
+
+import numpy as np
+
+import zoo
+
+VOCAB_SIZE = 300
+TEXTS = (
+    "The sea was calm and the sky was grey. Nobody spoke for a long while.\n\n"
+    "“Come in,” said the captain; “you are late, as ever!” — and he laughed.",
+    "It was the best of times, it was the worst of times.",
+    "x = [i ** 2 for i in range(10)]  # 数字 🙂 naïve café",
+)
+
+
+@functools.cache
+def tokenizer():
+    return zoo.tokenizers.BytePairTokenizer.train(TEXTS, vocab_size=VOCAB_SIZE)
+
+
+def tiny_gpt(with_tokenizer=True, max_length=64, scale=0.3, **overrides):
+    """A two-layer GPT whose weights are drawn by NumPy, so that every backend has the same."""
+    arguments = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16, "dropout": 0.0, **overrides}
+    backbone = zoo.models.GPT(vocab_size=VOCAB_SIZE, max_length=max_length, **arguments)
+    model = zoo.CausalLM(backbone, tokenizer() if with_tokenizer else None)
+    rng = np.random.default_rng(0)
+    for weight in sorted(model.weights, key=lambda w: w.path):
+        centre = 1.0 if weight.path.endswith("gamma") else 0.0
+        weight.assign(centre + scale * rng.normal(size=weight.shape))
+    return model
+
+
+def random_ids(rows, length, seed=0):
+    return np.random.default_rng(seed).integers(0, VOCAB_SIZE, (rows, length)).astype("int32")
