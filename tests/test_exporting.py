@@ -20,6 +20,7 @@ from zoo.tasks.causal_lm import CausalLM
 from zoo.tokenizers import BytePairTokenizer, WordPieceTokenizer
 
 CONTEXT = 96
+SEED = 4  # some rows end early, and greedy text is varied
 PROMPTS = ["It was a dark", "", "def f(x):\n    return", "六 day <|endoftext|>", "  "]
 SAMPLERS = [
     # max_new_tokens, temperature, top_p, seed
@@ -27,7 +28,7 @@ SAMPLERS = [
     (24, 1.0, 1.0, 5),
     (24, 0.7, 0.5, -3),
     (1, 1.5, 0.9, 2**31 - 1),
-    (60, 2.0, 0.95, 11),
+    (24, 2.0, 0.95, 11),
 ]
 VARIED = [
     "It was a dark night; the rain fell -- in torrents, he said. \"Don't!\" It's 12 o'clock.",
@@ -105,12 +106,12 @@ def logits(token_ids, padding_mask):
     return "serving_default", inputs
 
 
-def make_model(tokenizer, dtype="float32", vocab_size=None):
-    keras.utils.set_random_seed(3)
+def make_model(tokenizer, dtype="float32", vocab_size=None, num_layers=2):
     vocab_size = vocab_size or tokenizer.vocab_size
-    backbone = GPT(vocab_size, 2, 2, 16, max_length=CONTEXT, dtype=dtype)
-    table = backbone.token_embedding.embeddings
-    table.assign(table * 30)  # far from uniform, so that choices are not ties
+    backbone = GPT(vocab_size, num_layers, 2, 16, max_length=CONTEXT, dtype=dtype)
+    chance = np.random.default_rng(SEED)  # the same weights on every backend
+    for weight in backbone.weights:
+        weight.assign(chance.normal(0, 0.4, weight.shape))
     return CausalLM(backbone, tokenizer)
 
 
@@ -127,7 +128,7 @@ def model(tokenizer):
 @pytest.fixture(scope="module")
 def half_model():
     """In mixed precision, and without tokenizer."""
-    return make_model(None, dtype="mixed_bfloat16", vocab_size=50)
+    return make_model(None, dtype="mixed_bfloat16", vocab_size=50, num_layers=1)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +177,7 @@ def served(serve, model, half_model, inputs):
     calls = {
         "logits": logits(**inputs),
         "generate": [generation(PROMPTS, *sampler) for sampler in SAMPLERS],
-        "ended": [generation([""] * 16, n, 1.0, 1.0, 0) for n in (30, 60)],
+        "ended": [generation([""] * 16, n, 1.0, 1.0, 0) for n in (15, 30)],
         "empty": generation([], 4, 1.0, 1.0, 0),
         "not utf-8": (
             "generate",
@@ -213,7 +214,7 @@ def test_generated_text_is_the_models(served, model, case):
 
 def test_generation_stops_at_the_end_token(served, model):
     short, long = (answer["text"] for answer in served["ended"])
-    assert long == model.generate([""] * 16, 60, Sampler(1.0, top_p=1.0), seed=0)
+    assert long == model.generate([""] * 16, 30, Sampler(1.0, top_p=1.0), seed=0)
     assert any(a == b for a, b in zip(short, long, strict=True))
     assert any(a != b for a, b in zip(short, long, strict=True))
 
@@ -302,7 +303,7 @@ def test_graph_tokenizer_gives_the_same_ids(graph_tokenizer, tokenizer):
 
 @pytest.mark.backend_free
 def test_graph_tokenizer_knows_every_character(graph_tokenizer, tokenizer):
-    points = [c for c in range(0x30000) if not 0xD800 <= c < 0xE000]
+    points = np.r_[:0x3100, 0x3100:0xD800:11, 0xE000:0x30000:11]
     texts = [f"a{chr(c)} b{chr(c)}{chr(c)}1{chr(c)}!" for c in points]
     ids = graph_tokenizer.encode([text.encode() for text in texts]).to_list()
     assert ids == tokenizer.encode(texts)

@@ -132,15 +132,14 @@ def test_keras_files_keep_tokenizer_and_optimizer(tmp_path, tokenizer):
     assert type(loaded) is zoo.CausalLM
     assert loaded.tokenizer == tokenizer
     assert loaded.sequence_length == 8
-    assert type(loaded.optimizer) is keras.optimizers.Adam
+    assert isinstance(loaded.optimizer, keras.optimizers.Adam)
     assert type(loaded.loss) is zoo.layers.TokenCrossEntropy
     assert int(loaded.optimizer.iterations) > 0
     for mine, theirs in zip(model.optimizer.variables, loaded.optimizer.variables, strict=True):
         np.testing.assert_array_equal(
             *(keras.ops.convert_to_numpy(variable.value) for variable in (mine, theirs))
         )
-    arguments = {"batch_size": 4, "verbose": 0, "return_dict": True}
-    assert loaded.evaluate(TEXTS, **arguments) == model.evaluate(TEXTS, **arguments)
+    np.testing.assert_array_equal(logits(model), logits(loaded))
 
 
 def test_the_other_backends_load_the_same_model(saved, tmp_path, backend):

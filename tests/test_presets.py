@@ -2,7 +2,6 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 
@@ -51,7 +50,7 @@ def test_gpt2_sizes_are_the_published_ones(name):
     assert loading.count_parameters(config_of(name)) == PUBLISHED[name]
 
 
-@pytest.mark.parametrize("changes", [{}, {"num_layers": 3}, {"mlp_dim": 20}, {"max_length": 7}])
+@pytest.mark.parametrize("changes", [{}, {"num_layers": 2, "mlp_dim": 20, "max_length": 7}])
 def test_the_count_is_that_of_the_model(changes):
     arguments = {"vocab_size": 11, "num_layers": 1, "num_heads": 2, "hidden_dim": 6} | changes
     config = {"family": "gpt", "backbone": arguments}
@@ -63,7 +62,7 @@ def test_builds_without_weights(name):
     model = zoo.load(name, weights=False)
     assert isinstance(model, zoo.CausalLM)
     assert model.count_params() == loading.count_parameters(config_of(name))
-    assert model.predict(["One two"], verbose=0).shape[-1] == model.tokenizer.vocab_size
+    assert model.output.shape == (None, None, model.tokenizer.vocab_size)
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name not in SMALL])
@@ -71,8 +70,7 @@ def test_large_ones_build_when_made_narrow(name):
     model = zoo.load(name, weights=False, num_layers=1, num_heads=1, hidden_dim=8, vocab_size=9)
     assert model.backbone.max_length == 1024
     assert model.tokenizer is None
-    logits = keras.ops.convert_to_numpy(model(np.zeros((1, 4), "int32")))
-    assert logits.shape == (1, 4, 9)
+    assert model.output.shape == (None, None, 9)
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -15,7 +15,7 @@ from zoo import weights
 
 
 def tiny(dtype="float32", name=None, **changes):
-    arguments = {"vocab_size": 30, "num_layers": 2, "num_heads": 2, "hidden_dim": 8}
+    arguments = {"vocab_size": 30, "num_layers": 1, "num_heads": 2, "hidden_dim": 8}
     return zoo.models.GPT(**{**arguments, "max_length": 12, **changes}, dtype=dtype, name=name)
 
 
@@ -102,7 +102,8 @@ def test_memory_peaks_at_one_tensor(path):
     weights.load_weights(model, path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < total + 2.5 * largest  # JAX may keep the arrays that it is given
+    # JAX may keep the arrays that it is given instead of copying them.
+    assert peak < total + 1.5 * largest
 
 
 # Damage
@@ -206,11 +207,13 @@ def test_a_missing_file(path):
 
 
 def test_another_depth(path):
-    weights.save_weights(tiny(num_layers=3), path)
-    with pytest.raises(ValueError, match=r"12 are unknown, such as 'block_2/.*another model"):
-        weights.load_weights(tiny(), path)
-    with pytest.raises(ValueError, match=r"12 are missing, such as 'block_3/"):
-        weights.load_weights(tiny(num_layers=4), path)
+    shallow, deep = tiny(), tiny(num_layers=2)
+    weights.save_weights(deep, path)
+    with pytest.raises(ValueError, match=r"12 are unknown, such as 'block_1/.*another model"):
+        weights.load_weights(shallow, path)
+    weights.save_weights(shallow, path)
+    with pytest.raises(ValueError, match=r"12 are missing, such as 'block_1/"):
+        weights.load_weights(deep, path)
 
 
 def test_another_shape_or_dtype_leaves_the_model_as_it_was(path):

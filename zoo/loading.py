@@ -395,8 +395,9 @@ def make_config(model):
         "format_version": FORMAT_VERSION,
         "family": family,
         "task": task,
-        "backbone": known_arguments(model.backbone),
-        "task_arguments": known_arguments(model),
+        "backbone": known_arguments(FAMILIES[family], model.backbone.get_config()),
+        # A task's own config holds its backbone: making it takes long, and imports TensorFlow.
+        "task_arguments": known_arguments(TASKS[task], vars(model)),
         "card": {},
     }
     check_arguments(FAMILIES[family], config["backbone"], "zoo.save: backbone")
@@ -411,9 +412,9 @@ def make_config(model):
     return config
 
 
-def known_arguments(layer):
-    names, values = argument_names(type(layer)), layer.get_config()
-    return {name: values[name] for name in names if values.get(name) is not None}
+def known_arguments(cls, values):
+    """What a config says of a constructor's arguments; None is left to the default."""
+    return {name: values[name] for name in argument_names(cls) if values[name] is not None}
 
 
 def check_replaceable(folder):

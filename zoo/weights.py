@@ -79,7 +79,7 @@ def save_weights(model, path, dtype=None):
         file.write(header_bytes(header))
         checksum = 0
         for name, variable in variables.items():
-            data = stored_array(name, variable, dtype).tobytes()
+            data = as_bytes(stored_array(name, variable, dtype))
             checksum = zlib.crc32(data, checksum)
             file.write(data)
         header["__metadata__"]["crc32"] = f"{checksum:08x}"
@@ -116,11 +116,10 @@ def load_weights(model, path):
         for name, variable in variables.items():
             tensor = tensors[name]
             file.seek(data_start + tensor.start)
-            array = np.frombuffer(file.read(tensor.end - tensor.start), tensor.dtype)
-            # The copy is aligned and writable, as PyTorch wants it.
-            array = array.reshape(tensor.shape).astype(
-                keras.backend.standardize_dtype(variable.dtype)
-            )
+            array = np.empty(tensor.shape, tensor.dtype)
+            if file.readinto(as_bytes(array)) < array.nbytes:
+                raise damaged(path, "it was cut short while it was read")
+            array = array.astype(keras.backend.standardize_dtype(variable.dtype), copy=False)
             if not is_finite(array):
                 raise ValueError(
                     f"Weights must be finite, but {name!r} in {path} holds NaN or infinity: "
@@ -164,13 +163,18 @@ def stored_array(name, variable, dtype):
             "diverged. Go back to an earlier state."
         )
     with np.errstate(over="ignore"):
-        stored = array.astype(stored_dtype(variable, dtype))
+        stored = array.astype(stored_dtype(variable, dtype), copy=False)
     if not is_finite(stored):
         raise ValueError(
             f"{name!r} holds values up to {np.abs(array).max():.3g}, which {dtype} cannot hold. "
             "Save with bfloat16 or without a dtype."
         )
     return stored
+
+
+def as_bytes(array):
+    """The memory of an array as a flat array of bytes."""
+    return np.ascontiguousarray(array).reshape(-1).view("uint8")
 
 
 def is_float(dtype):

@@ -1,0 +1,75 @@
+"""Backends agree: each is held to numbers that one of them wrote down.
+
+    KERAS_BACKEND=jax python -m tests.test_backends     # writes the golden file anew
+"""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from tests.models import random_ids, tiny_gpt
+from zoo.generation import Sampler
+
+GOLDEN = Path(__file__).parent / "data" / "golden_gpt.json"
+PROMPTS = ("The sea", "", "Nobody spoke “")
+
+
+def logits():
+    return ops.convert_to_numpy(tiny_gpt()(random_ids(2, 9)))
+
+
+def losses():
+    """The loss of each of 50 steps of `fit`."""
+    model = tiny_gpt(scale=0.1)
+    model.compile(optimizer=keras.optimizers.AdamW(3e-3, weight_decay=0.1, global_clipnorm=1.0))
+    ids = random_ids(100, 33, seed=4) // 8  # a skewed vocabulary, so that there is much to learn
+    history = model.fit(_batches(ids), steps_per_epoch=1, epochs=50, shuffle=False, verbose=0)
+    return history.history["loss"]
+
+
+def _batches(ids):
+    for i in range(50):
+        rows = ids[2 * i : 2 * i + 2]
+        yield rows[:, :-1], rows[:, 1:]
+
+
+def texts():
+    model = tiny_gpt()
+    return [
+        model.generate(list(PROMPTS), max_new_tokens=24),
+        model.generate(
+            list(PROMPTS), max_new_tokens=24, sampler=Sampler(1.1, top_k=80, top_p=0.9), seed=3
+        ),
+    ]
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return json.loads(GOLDEN.read_text(encoding="utf-8"))
+
+
+def test_logits_agree_to_1e_5(golden):
+    np.testing.assert_allclose(logits(), np.array(golden["logits"]), rtol=1e-5, atol=1e-5)
+
+
+def test_losses_of_50_steps_agree_to_1e_4(golden):
+    seen = losses()
+    np.testing.assert_allclose(seen, golden["losses"], rtol=1e-4)
+    assert seen[-1] < 0.8 * seen[0]
+
+
+def test_the_same_run_gives_the_same_losses_to_the_bit():
+    assert losses() == losses()
+
+
+def test_greedy_and_seeded_text_are_the_same_everywhere(golden):
+    assert texts() == golden["texts"]
+
+
+if __name__ == "__main__":
+    content = {"logits": logits().tolist(), "losses": losses(), "texts": texts()}
+    GOLDEN.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
