@@ -41,7 +41,9 @@ def main():
 
     model.compile(optimizer=keras.optimizers.AdamW(1e-3, weight_decay=0.1, global_clipnorm=1.0))
     model.fit(book, batch_size=4, epochs=2)
-    print(f"after two readings of the first ten: {perplexity(model, held_out):.1f} (was {before:.1f})")
+    print(
+        f"after two readings of the first ten: {perplexity(model, held_out):.1f} (was {before:.1f})"
+    )
 
     sampler = zoo.generation.TopP(p=0.9, temperature=0.8)
     print(model.generate(PROMPT, max_new_tokens=60, sampler=sampler, seed=1))

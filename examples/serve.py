@@ -1,6 +1,6 @@
 """Use an exported model where only TensorFlow is installed.
 
-    python examples/serve.py served "Alice looked at the"
+python examples/serve.py served "Alice looked at the"
 """
 
 import json

@@ -1,6 +1,6 @@
 """Backends agree: each is held to numbers that one of them wrote down.
 
-    KERAS_BACKEND=jax python -m tests.test_backends     # writes the golden file anew
+KERAS_BACKEND=jax python -m tests.test_backends     # writes the golden file anew
 """
 
 import json

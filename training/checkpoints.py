@@ -1,4 +1,4 @@
-"""Whole training states in one safetensors file: weights, optimizer and step."""
+"""Whole training states in one safetensors file: weights, optimizer and its step."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ def save_checkpoint(path, model):
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     arrays = {name: keras.ops.convert_to_numpy(v.value) for name, v in _state(model).items()}
-    save_file({name: np.array(a, order="C") for name, a in arrays.items()}, partial)
+    save_file({name: np.array(array, order="C") for name, array in arrays.items()}, partial)
     with open(partial, "r+b") as file:
         os.fsync(file.fileno())
     os.replace(partial, path)
@@ -23,21 +23,33 @@ def save_checkpoint(path, model):
 
 def restore_checkpoint(path, model):
     """Put a saved state into a compiled model of the same shape; returns the step it was at."""
+    _restore(path, _state(model))
+    return int(keras.ops.convert_to_numpy(model.optimizer.iterations.value))
+
+
+def restore_weights(path, model):
+    """Put the weights of a saved state into a model, compiled in whatever way."""
+    _restore(path, _weights(model), ignore="optimizer/")
+
+
+def _restore(path, state, ignore=None):
     with safe_open(path, framework="np") as file:
-        state = _state(model)
-        missing = state.keys() ^ set(file.keys())
-        if missing:
+        names = {name for name in file.keys() if not (ignore and name.startswith(ignore))}  # noqa: SIM118
+        different = sorted(state.keys() ^ names)
+        if different:
             raise ValueError(
                 f"The checkpoint {path} belongs to another model or optimizer: "
-                f"{len(missing)} names differ, such as {sorted(missing)[0]!r}."
+                f"{len(different)} names differ, such as {different[0]!r}."
             )
         for name, variable in state.items():
             variable.assign(file.get_tensor(name).reshape(variable.shape))
-    return int(keras.ops.convert_to_numpy(model.optimizer.iterations))
 
 
 def _state(model):
     model.optimizer.build(model.trainable_variables)
-    weights = {f"model/{v.path}": v for v in model.weights}
     optimizer = {f"optimizer/{i}/{v.path}": v for i, v in enumerate(model.optimizer.variables)}
-    return weights | optimizer
+    return _weights(model) | optimizer
+
+
+def _weights(model):
+    return {f"model/{v.path}": v for v in model.weights}

@@ -1,104 +1,122 @@
 """The run that made `gpt-small`: about 10 M parameters on public-domain and CC-BY English.
 
-    KERAS_BACKEND=torch python -m zoo.training.recipes.gpt_small --steps 1400
+    python -m zoo.training.recipes.gpt_small data       # corpora, tokenizer, token files
+    python -m zoo.training.recipes.gpt_small train      # resumes from its own checkpoint
+    python -m zoo.training.recipes.gpt_small publish    # evaluation, curve, card, preset folder
 
-It resumes from its own checkpoint. Muon (Jordan et al., 2024; Liu et al., 2025,
-https://arxiv.org/abs/2502.16982) moves the hidden matrices, Adam the rest.
+Set KERAS_BACKEND=torch on a CPU with bfloat16 instructions, where it is the fastest. Muon (Liu et
+al., 2025, https://arxiv.org/abs/2502.16982) moves the hidden matrices, Adam the rest.
 """
 
 import argparse
-import json
-import time
+import random
 from pathlib import Path
 
 import keras
-import numpy as np
-from zoo.training.checkpoints import restore_checkpoint, save_checkpoint
+from zoo.training import corpora
+from zoo.training.callbacks import CheckpointAndLog
+from zoo.training.checkpoints import restore_checkpoint, restore_weights
+from zoo.training.data import PackedRows, TokenFile, write_token_file
+from zoo.training.publishing import publish
 from zoo.training.schedules import WarmupStableDecay
 
 from zoo.models import GPT
 from zoo.tasks.causal_lm import CausalLM
+from zoo.tokenizers import BytePairTokenizer, Tokenizer
 
+CORPORA = ("gutenberg", "sotu", "shakespeare", "web_bible", "tatoeba_english", "brown")
 BACKBONE = {
     "vocab_size": 8192,
     "num_layers": 6,
     "num_heads": 5,
     "hidden_dim": 320,
     "max_length": 512,
-    "dropout": 0.0,
+    "dropout": 0.0,  # the run sees each token less than once
 }
 LENGTH = 512
-PEAK_LEARNING_RATE = 3e-3
+SEED = 0
 
 
-def batches(tokens, batch_size, start_step, seed=0):
-    """Endless `(token_ids, labels)` of shuffled rows, each epoch in an order of its own."""
-    num_rows = (len(tokens) - 1) // LENGTH
-    steps_per_epoch = num_rows // batch_size
-    step = start_step
-    while True:
-        epoch, position = divmod(step, steps_per_epoch)
-        order = np.random.default_rng([seed, epoch]).permutation(num_rows)
-        rows = order[position * batch_size : (position + 1) * batch_size]
-        both = np.stack([tokens[r * LENGTH : (r + 1) * LENGTH + 1] for r in rows]).astype("int32")
-        yield both[:, :-1], both[:, 1:]
-        step += 1
+def prepare_data(args):
+    """Fetch the corpora, train the tokenizer on the training part, tokenise both parts."""
+    documents = [d for name in CORPORA for d in corpora.load(name)]
+    train, valid = corpora.split(documents, corpora.ARCHAIC)
+    tokenizer = BytePairTokenizer.train((d.text for d in train), BACKBONE["vocab_size"])
+    args.preset.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(args.preset)
+    for name, part in (("train", train), ("valid", valid)):
+        random.Random(SEED).shuffle(part)
+        print(name, write_token_file(part, tokenizer, args.data / f"{name}.bin"))
 
 
-class Log(keras.callbacks.Callback):
-    """Write a line of JSON and a checkpoint after every epoch."""
-
-    def __init__(self, folder, tokens_per_step):
-        super().__init__()
-        self.folder, self.tokens_per_step = folder, tokens_per_step
-        self.began = time.time()
-
-    def on_epoch_end(self, epoch, logs=None):
-        step = int(self.model.optimizer.iterations)
-        line = {"step": step, "tokens": step * self.tokens_per_step, **logs}
-        line["seconds"] = round(time.time() - self.began, 1)
-        with open(self.folder / "log.jsonl", "a") as file:
-            file.write(json.dumps({k: float(v) for k, v in line.items()}) + "\n")
-        save_checkpoint(self.folder / "checkpoint.safetensors", self.model)
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=1400)
-    parser.add_argument("--decay", type=int, default=350)
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--eval-every", type=int, default=50)
-    parser.add_argument("--data", type=Path, default=Path("data/gpt-small"))
-    parser.add_argument("--output", type=Path, default=Path("runs/gpt-small"))
-    args = parser.parse_args()
-
-    keras.utils.set_random_seed(0)
+def train(args):
+    """Train from scratch or from the checkpoint in the output folder."""
+    keras.utils.set_random_seed(SEED)
     model = CausalLM(GPT(**BACKBONE, dtype="mixed_bfloat16"))
-    schedule = WarmupStableDecay(PEAK_LEARNING_RATE, 60, args.decay, args.steps)
+    schedule = WarmupStableDecay(args.peak, args.warmup, args.decay, args.steps)
     optimizer = keras.optimizers.Muon(
         schedule, adam_beta_2=0.98, weight_decay=0.1, adam_weight_decay=0.0, global_clipnorm=1.0
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     model.compile(optimizer=optimizer, weighted_metrics=[])
 
-    args.output.mkdir(parents=True, exist_ok=True)
-    checkpoint = args.output / "checkpoint.safetensors"
-    start = restore_checkpoint(checkpoint, model) if checkpoint.exists() else 0
-    train = np.memmap(args.data / "train.bin", "uint16", "r")
-    valid = np.memmap(args.data / "valid.bin", "uint16", "r")
-    held_out = np.lib.stride_tricks.sliding_window_view(valid, LENGTH + 1)[:: LENGTH * 20]
-    held_out = held_out.astype("int32")
+    rows = PackedRows(
+        TokenFile(args.data / "train.bin"), LENGTH, args.batch_size, SEED, drop_remainder=True
+    )
+    held_out = PackedRows(TokenFile(args.data / "valid.bin"), LENGTH, 8, SEED)
+    log = CheckpointAndLog(args.output, tokens_per_step=args.batch_size * LENGTH)
+    start = restore_checkpoint(log.checkpoint, model) if log.checkpoint.exists() else 0
     model.fit(
-        batches(train, args.batch_size, start),
+        batches(rows, start),
         initial_epoch=start // args.eval_every,
         epochs=args.steps // args.eval_every,
         steps_per_epoch=args.eval_every,
-        validation_data=(held_out[:, :-1], held_out[:, 1:]),
-        validation_batch_size=8,
-        callbacks=[Log(args.output, args.batch_size * LENGTH)],
+        validation_data=held_out,
+        validation_steps=args.eval_batches,
+        callbacks=[log],
         shuffle=False,
         verbose=2,
     )
+
+
+def batches(rows, step):
+    """The batches of a run from `step` on: epoch after epoch, each in an order of its own."""
+    while True:
+        epoch, position = divmod(step, len(rows))
+        if rows.epoch != epoch:
+            rows.set_epoch(epoch)
+        yield rows[position]
+        step += 1
+
+
+def publish_preset(args):
+    """Measure the last checkpoint on the held-out documents and write the preset folder."""
+    tokenizer = Tokenizer.load(args.preset)
+    model = CausalLM(GPT(**BACKBONE, dtype="float32"), tokenizer)
+    restore_weights(args.output / CheckpointAndLog.CHECKPOINT, model)
+    held_out = {}
+    for name in CORPORA:
+        _, valid = corpora.split(corpora.load(name), corpora.ARCHAIC)
+        held_out[name] = [d.text for d in valid]
+    publish(model, args.preset, held_out, args.output / CheckpointAndLog.LOG)
+
+
+def main():
+    """Run one stage."""
+    parser = argparse.ArgumentParser(description="Make the preset gpt-small.")
+    parser.add_argument("stage", choices=["data", "train", "publish"])
+    parser.add_argument("--steps", type=int, default=775)
+    parser.add_argument("--peak", type=float, default=3e-3, help="the highest learning rate")
+    parser.add_argument("--warmup", type=int, default=60, help="steps to it")
+    parser.add_argument("--decay", type=int, default=500, help="steps from it to 0, at the end")
+    parser.add_argument("--batch-size", type=int, default=16, help=f"rows of {LENGTH} tokens")
+    parser.add_argument("--eval-every", type=int, default=25, help="steps")
+    parser.add_argument("--eval-batches", type=int, default=4)
+    parser.add_argument("--data", type=Path, default=Path("data/gpt-small"))
+    parser.add_argument("--output", type=Path, default=Path("runs/gpt-small"))
+    parser.add_argument("--preset", type=Path, default=Path("presets/gpt-small"))
+    args = parser.parse_args()
+    {"data": prepare_data, "train": train, "publish": publish_preset}[args.stage](args)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import keras
 
 from zoo.exporting import checks
 from zoo.hub import replace_folder
+from zoo.loading import save
 
 
 def export(model, path, format="saved_model"):
@@ -66,8 +67,6 @@ def export(model, path, format="saved_model"):
 
 
 def _write_in_second_process(model, folder):
-    from zoo.loading import save
-
     environment = {
         **os.environ,
         "KERAS_BACKEND": "tensorflow",

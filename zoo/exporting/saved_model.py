@@ -10,6 +10,7 @@ import tensorflow as tf
 from zoo.exporting.graph_generation import generate_tokens
 from zoo.exporting.graph_tokenizer import GraphTokenizer, as_utf8
 from zoo.layers import token_nats
+from zoo.loading import load
 
 TEXT = tf.TensorSpec([None], "string", "text")
 
@@ -84,14 +85,7 @@ def generate_signature(backbone, tokenizer):
             ((top_p > 0) & (top_p <= 1), "top_p must be above 0 and at most 1", top_p),
         ):
             text = require(text, is_right, f"{rule}; got", value)
-        prompts = tokenizer.encode(text)
-        # An empty prompt is the start of a text, which follows the end of another.
-        is_empty = prompts.row_lengths() == 0
-        starts = tf.RaggedTensor.from_row_lengths(
-            tf.fill([tf.math.count_nonzero(is_empty)], tokenizer.end_id),
-            tf.cast(is_empty, "int64"),
-        )
-        prompts = tf.concat([starts, prompts], axis=1)
+        prompts = fill_empty(tokenizer.encode(text), tokenizer.end_id)
         longest = tf.reduce_max(tf.concat([prompts.row_lengths(), [0]], axis=0))
         checked = require(
             prompts.flat_values,
@@ -106,9 +100,7 @@ def generate_signature(backbone, tokenizer):
         tokens = generate_tokens(
             backbone, prompts, tokenizer.end_id, max_new_tokens, temperature, top_p, seed
         )
-        is_end = tf.cast(tokens == tokenizer.end_id, "int32")
-        lengths = tf.reduce_sum(tf.cast(tf.cumsum(is_end, axis=1) == 0, "int32"), axis=1)
-        new_text = tokenizer.decode(tf.RaggedTensor.from_tensor(tokens, lengths))
+        new_text = tokenizer.decode(cut_before(tokens, tokenizer.end_id))
         return {"text": tf.strings.join([text, new_text])}
 
     return generate
@@ -138,6 +130,21 @@ def score_signature(model, tokenizer):
     return score
 
 
+def fill_empty(rows, start_id):
+    """Ragged rows with `start_id` in the empty ones: the start of a text follows another's end."""
+    is_empty = rows.row_lengths() == 0
+    starts = tf.fill([tf.math.count_nonzero(is_empty)], start_id)
+    starts = tf.RaggedTensor.from_row_lengths(starts, tf.cast(is_empty, "int64"))
+    return tf.concat([starts, rows], axis=1)
+
+
+def cut_before(rows, end_id):
+    """`(batch, length)` ids as ragged rows that stop before their first `end_id`."""
+    is_end = tf.cast(rows == end_id, "int32")
+    lengths = tf.reduce_sum(tf.cast(tf.cumsum(is_end, axis=1) == 0, "int32"), axis=1)
+    return tf.RaggedTensor.from_tensor(rows, lengths)
+
+
 def graph_function(*specs):
     """Make a function a graph with inputs of these kinds, traced as it is written."""
     return tf.function(input_signature=specs, autograph=False)
@@ -151,8 +158,6 @@ def require(tensor, condition, *message):
 
 def main(preset, folder):
     """Export a preset folder into an empty folder."""
-    from zoo.loading import load
-
     write(load(preset), folder)
 
 
