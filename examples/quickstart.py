@@ -20,10 +20,9 @@ HERE = Path(__file__).parent
 PROMPT = "Alice looked at the"
 
 
-def read_chapters(name):
-    """One string per paragraph block of about 2,000 characters."""
-    text = (HERE / "data" / name).read_text(encoding="utf-8")
-    return text.split("\n\nCHAPTER")
+def read(name):
+    """A text as a list of one document."""
+    return [(HERE / "data" / name).read_text(encoding="utf-8")]
 
 
 def perplexity(model, texts):
@@ -31,8 +30,8 @@ def perplexity(model, texts):
 
 
 def main():
-    book = read_chapters("alice_chapters_1_to_10.txt")
-    held_out = read_chapters("alice_chapters_11_and_12.txt")
+    book = read("alice_chapters_1_to_10.txt")
+    held_out = read("alice_chapters_11_and_12.txt")
 
     model = zoo.load("gpt-small")
     print(f"gpt-small, {model.count_params():,} parameters, on {keras.backend.backend()}")

@@ -42,7 +42,7 @@ def path(tmp_path):
     return tmp_path / "model.safetensors"
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_loading_gives_back_every_bit(path, dtype):
     model, other = tiny(dtype), tiny(dtype)
     weights.save_weights(model, path)

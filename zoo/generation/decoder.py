@@ -8,7 +8,7 @@ a row computes exactly what it would compute alone.
 import numpy as np
 from keras import ops
 
-from zoo.generation.compiled import compile_with_weights
+from zoo.generation.compiled import compile_function, compile_loop
 from zoo.generation.samplers import choose_tokens
 
 PROMPT_BUCKETS = 16  # prompts are padded to this times a power of two
@@ -61,8 +61,8 @@ class Decoder:
         key = kind, cache_length
         if key not in self.functions:
             self.functions[key] = (
-                compile_with_weights(self.model, self._make_prefill(kind, cache_length)),
-                compile_with_weights(self.model, self._make_advance(kind)),
+                compile_function(self.model, self._make_prefill(kind, cache_length)),
+                compile_loop(self.model, _is_unfinished, self._make_step(kind)),
             )
         return self.functions[key]
 
@@ -77,8 +77,8 @@ class Decoder:
             seen = ops.zeros((batch_size, 1), "bool")
             if kind[2]:
                 real = ops.arange(prompt_length) < lengths[:, None]
-                one_hot = ops.one_hot(token_ids, backbone.vocab_size, dtype="bool")
-                seen = ops.any(one_hot & real[:, :, None], axis=1)
+                ids = ops.where(real, token_ids, token_ids[:, :1])
+                seen = _mark(ops.zeros((batch_size, backbone.vocab_size), "bool"), ids)
             state = {
                 "cache": cache,
                 "position": lengths,
@@ -92,24 +92,21 @@ class Decoder:
 
         return prefill
 
-    def _make_advance(self, kind):
+    def _make_step(self, kind):
         backbone = self.model.backbone
 
-        def advance(state, constants, until):
-            def unfinished(state):
-                return (state["count"] < until) & ~ops.all(state["finished"])
+        def step(state, constants, until):
+            hidden, cache = backbone.call_with_cache(
+                state["token"][:, None], state["cache"], state["position"]
+            )
+            state = {**state, "cache": cache, "position": state["position"] + 1}
+            return _take(state, backbone.logits(hidden)[:, 0], constants, kind)
 
-            def step(state):
-                hidden, cache = backbone.call_with_cache(
-                    state["token"][:, None], state["cache"], state["position"]
-                )
-                state = {**state, "cache": cache, "position": state["position"] + 1}
-                return (_take(state, backbone.logits(hidden)[:, 0], constants, kind),)
+        return step
 
-            (state,) = ops.while_loop(unfinished, step, (state,))
-            return state
 
-        return advance
+def _is_unfinished(state, constants, until):
+    return (state["count"] < until) & ~ops.all(state["finished"])
 
 
 def _take(state, logits, constants, kind):
@@ -119,16 +116,25 @@ def _take(state, logits, constants, kind):
     token = choose_tokens(logits, state["seen"], uniform, constants["numbers"], kind)
     seen = state["seen"]
     if kind[2]:
-        seen = seen | ops.one_hot(token, logits.shape[-1], dtype="bool")
+        seen = _mark(seen, token[:, None])
+    is_next = ops.arange(state["tokens"].shape[1]) == count
     is_stop = ops.any(token[:, None] == constants["stop_ids"], axis=1)
     return {
         **state,
         "token": token,
-        "tokens": ops.slice_update(state["tokens"], (0, count), token[:, None]),
+        "tokens": ops.where(is_next, token[:, None], state["tokens"]),
         "finished": state["finished"] | is_stop,
         "seen": seen,
         "count": count + 1,
     }
+
+
+def _mark(seen, token_ids):
+    """`seen` `(batch, vocab_size)` with the columns `token_ids` `(batch, length)` set."""
+    batch_size, length = token_ids.shape
+    rows = ops.repeat(ops.arange(batch_size, dtype="int32"), length)
+    indices = ops.stack([rows, ops.reshape(token_ids, (-1,))], axis=-1)
+    return ops.scatter_update(seen, indices, ops.ones((batch_size * length,), "bool"))
 
 
 class Decoding:

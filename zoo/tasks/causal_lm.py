@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from zoo.generation import Decoder, Request, generate, stream
-from zoo.generation.compiled import compile_with_weights
+from zoo.generation.compiled import compile_function
 from zoo.layers import token_nats
 from zoo.models.base import token_inputs
 from zoo.objectives import PackedCausalLM, next_token_rows, pad
@@ -46,7 +46,7 @@ class CausalLM(LanguageModel):
         super().__init__(backbone, tokenizer, inputs=inputs, outputs=outputs, **kwargs)
         self.sequence_length = sequence_length or backbone.max_length
         self.decoder = Decoder(self)
-        self._score = compile_with_weights(self, self._row_nats)
+        self._score = compile_function(self, self._row_nats)
         if not 1 <= self.sequence_length <= backbone.max_length:
             raise ValueError(
                 f"sequence_length must be between 1 and the backbone's max_length of "
