@@ -430,9 +430,13 @@ def test_a_failure_leaves_the_old_model(model, tmp_path, failing_writer):
 def test_a_failing_second_process_is_one_clear_error(model, tmp_path, monkeypatch, backend):
     if backend == "tensorflow":
         pytest.skip("TensorFlow needs no second process.")
-    failed = subprocess.CompletedProcess([], 1, "", "a long\ntrace\nValueError: all is lost\n")
-    monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: failed)
     monkeypatch.setattr(zoo.exporting, "save", lambda model, folder: None)
-    with pytest.raises(RuntimeError, match=r"failed with exit status 1: ValueError: all is lost"):
-        export(model, tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []
+    for last_line, kind, message in (
+        ("ValueError: all is lost", RuntimeError, "failed with exit status 1: ValueError: all is"),
+        ("OSError: [Errno 28] No space left on device", OSError, "Cannot save .*the disk is full"),
+    ):
+        failed = subprocess.CompletedProcess([], 1, "", f"a long\ntrace\n{last_line}\n")
+        monkeypatch.setattr(subprocess, "run", lambda *args, result=failed, **kwargs: result)
+        with pytest.raises(kind, match=message):
+            export(model, tmp_path / "out")
+        assert list(tmp_path.iterdir()) == []

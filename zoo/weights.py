@@ -85,8 +85,6 @@ def save_weights(model, path, dtype=None):
         header["__metadata__"]["crc32"] = f"{checksum:08x}"
         file.seek(0)
         file.write(header_bytes(header))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def load_weights(model, path):

@@ -105,10 +105,10 @@ def main():
     """Run one stage."""
     parser = argparse.ArgumentParser(description="Make the preset gpt-small.")
     parser.add_argument("stage", choices=["data", "train", "publish"])
-    parser.add_argument("--steps", type=int, default=775)
+    parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--peak", type=float, default=3e-3, help="the highest learning rate")
     parser.add_argument("--warmup", type=int, default=60, help="steps to it")
-    parser.add_argument("--decay", type=int, default=500, help="steps from it to 0, at the end")
+    parser.add_argument("--decay", type=int, default=450, help="steps from it to 0, at the end")
     parser.add_argument("--batch-size", type=int, default=16, help=f"rows of {LENGTH} tokens")
     parser.add_argument("--eval-every", type=int, default=25, help="steps")
     parser.add_argument("--eval-batches", type=int, default=4)

@@ -1,5 +1,6 @@
 """Trained tasks as artefacts that run without this library."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -87,9 +88,13 @@ def _write_in_second_process(model, folder):
         )
     if process.returncode:
         lines = [line for line in process.stderr.splitlines() if line.strip()]
-        error = RuntimeError(
-            "The TensorFlow process that writes the SavedModel failed with exit status "
-            f"{process.returncode}: {lines[-1] if lines else 'it said nothing'}"
-        )
+        reason = lines[-1] if lines else "it said nothing"
+        if checks.DISK_FULL in reason:
+            error = OSError(errno.ENOSPC, checks.DISK_FULL)
+        else:
+            error = RuntimeError(
+                "The TensorFlow process that writes the SavedModel failed with exit status "
+                f"{process.returncode}: {reason}"
+            )
         error.add_note(process.stderr)
         raise error

@@ -1,11 +1,14 @@
 """What must hold before an export starts."""
 
+import errno
 import importlib.util
 import json
+import os
 
 from zoo.tasks.causal_lm import CausalLM
 from zoo.tokenizers.streaming import BYTE_OF
 
+DISK_FULL = os.strerror(errno.ENOSPC)
 FORMATS = ("saved_model",)
 SAVED_MODEL_FILES = {"saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra"}
 

@@ -3,10 +3,12 @@
 `python -m zoo.exporting.saved_model PRESET FOLDER` exports a preset: the way of other backends.
 """
 
+import errno
 import sys
 
 import tensorflow as tf
 
+from zoo.exporting import checks
 from zoo.exporting.graph_generation import generate_tokens
 from zoo.exporting.graph_tokenizer import GraphTokenizer, as_utf8
 from zoo.layers import token_nats
@@ -36,6 +38,8 @@ def write(model, folder):
     try:
         tf.saved_model.save(module, str(folder), signatures=signatures)
     except tf.errors.OpError as error:
+        if checks.DISK_FULL in error.message:
+            raise OSError(errno.ENOSPC, checks.DISK_FULL) from error
         raise OSError(f"TensorFlow could not write the SavedModel: {error.message}") from error
 
 
