@@ -148,6 +148,23 @@ def test_prompts_of_one_bucket_compile_once():
         assert collections.Counter(calls) == {(1, 16): 1, (1, 1): 1}
 
 
+def test_a_callback_sees_the_weights_of_its_step():
+    model = tiny_gpt(with_tokenizer=False, scale=0.1)
+    texts, weights = [], []
+
+    class Sample(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            texts.append(self.model.generate([1, 2], max_new_tokens=4))
+            weights.append(self.model.get_weights())
+
+    model.compile(optimizer=keras.optimizers.AdamW(1e-1))
+    model.fit(random_ids(6, 9), batch_size=2, verbose=0, callbacks=[Sample()])
+    assert texts[-1] == model.generate([1, 2], max_new_tokens=4)
+    for text, values in zip(texts, weights, strict=True):
+        model.set_weights(values)
+        assert text == model.generate([1, 2], max_new_tokens=4)
+
+
 def chosen(sampler, logits, draws=2000, seen=None):
     """How often each token is chosen, as fractions."""
     logits = np.tile(np.asarray(logits, "float32"), (draws, 1))

@@ -58,7 +58,12 @@ def _compile_jax(model, function):
     import jax
 
     compiled = jax.jit(_with_weights(model, function))
-    return lambda *arguments: compiled([v.value for v in model.variables], *arguments)
+
+    def call(*arguments):
+        model.jax_state_sync()  # within `fit`, the variables are behind the weights
+        return compiled([v.value for v in model.variables], *arguments)
+
+    return call
 
 
 def _compile_tensorflow(model, function):
