@@ -49,7 +49,7 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         zoo.export(model, f"{folder}/served")
-        # A process of its own, which imports tensorflow and tensorflow_text and nothing else.
+        # A process of its own, which imports tensorflow and nothing else of this.
         command = [sys.executable, HERE / "serve.py", f"{folder}/served", PROMPT]
         served = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     compare(model, served)

@@ -7,7 +7,6 @@ import json
 import sys
 
 import tensorflow as tf
-import tensorflow_text  # noqa: F401  registers the operations of the tokenizer
 
 
 def main(folder, prompt):

@@ -27,6 +27,8 @@ def export(model, path, format="saved_model"):
 
     - `serving_default`: `token_ids` int32 `(batch, length)` and `padding_mask` bool
       `(batch, length)` to `logits` float32 `(batch, length, vocab_size)`.
+    - `tokenize`: `text` string `(batch,)` to `token_ids` and `padding_mask`, the inputs of
+      `serving_default`: each row is a text's ids, then zeros.
     - `generate`: `text` string `(batch,)` and the scalars `max_new_tokens` int32, `temperature`
       float32, `top_p` float32 and `seed` int32 to `text` string `(batch,)`, each prompt with its
       continuation: that of `model.generate(text, max_new_tokens, Sampler(temperature,

@@ -33,6 +33,7 @@ def write(model, folder):
     signatures = {"serving_default": logits_signature(model)}
     if model.tokenizer is not None:
         tokenizer = GraphTokenizer(model.tokenizer)
+        signatures["tokenize"] = tokenize_signature(tokenizer)
         signatures["generate"] = generate_signature(model.backbone, tokenizer)
         signatures["score"] = score_signature(model, tokenizer)
     try:
@@ -68,6 +69,17 @@ def logits_signature(model):
         return {"logits": tf.cast(model(inputs, training=False), "float32")}
 
     return serve
+
+
+def tokenize_signature(tokenizer):
+    """`(text) -> (token_ids, padding_mask)`, the inputs of `serving_default`."""
+
+    @graph_function(TEXT)
+    def tokenize(text):
+        ids = tokenizer.encode(as_utf8(text))
+        return {"token_ids": ids.to_tensor(), "padding_mask": tf.sequence_mask(ids.row_lengths())}
+
+    return tokenize
 
 
 def generate_signature(backbone, tokenizer):
