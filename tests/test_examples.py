@@ -12,7 +12,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def test_quickstart(monkeypatch, capsys):
-    monkeypatch.setattr(zoo, "load", lambda name: tiny_gpt(scale=0.1))
+    monkeypatch.setattr(zoo, "load", lambda name: tiny_gpt(scale=0.1, max_length=128))
     runpy.run_path(str(EXAMPLES / "quickstart.py"), run_name="__main__")
     printed = capsys.readouterr().out
     assert "after two readings" in printed

@@ -14,6 +14,7 @@ from zoo.exporting import export
 from zoo.generation import Sampler
 from zoo.generation.noise import uniform_noise
 from zoo.models import GPT
+from zoo.objectives import pad
 from zoo.tasks.causal_lm import CausalLM
 from zoo.tokenizers import BytePairTokenizer, WordPieceTokenizer
 
@@ -182,19 +183,26 @@ def served(serve, model, half_model, inputs):
             generation([], 4, 0.0, 1.0, 0)[1] | {"text": ("string", ["\xff"])},
         ),
         "score": ("score", {"text": as_bytes(VARIED)}),
+        "tokenize": ("tokenize", {"text": as_bytes(VARIED)}),
         "bad": [call for call, _ in BAD_CALLS],
     }
     flat = [call for part in calls.values() for call in (part if type(part) is list else [part])]
     half = [logits([[1, 2, 3]], [[True] * 3])]
     answers = serve({"full": model, "half": half_model}, {"full": flat, "half": half})
     names, *results = answers["full"]
-    assert names == ["generate", "score", "serving_default"]
+    assert names == ["generate", "score", "serving_default", "tokenize"]
     results = iter(results)
     named = {
         name: [next(results) for _ in part] if type(part) is list else next(results)
         for name, part in calls.items()
     }
     return {**named, "half": answers["half"]}
+
+
+def test_ids_are_the_tokenizers(served, tokenizer):
+    token_ids, padding_mask = pad(tokenizer.encode(VARIED))
+    np.testing.assert_array_equal(served["tokenize"]["token_ids"], token_ids)
+    np.testing.assert_array_equal(served["tokenize"]["padding_mask"], padding_mask)
 
 
 def test_logits_are_the_models(served, model, inputs):

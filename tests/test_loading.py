@@ -180,7 +180,7 @@ def test_overrides_go_where_they_belong(preset):
     model = zoo.load(preset, dropout=0.0, dtype="mixed_bfloat16", sequence_length=None)
     assert model.backbone.get_config()["dropout"] == 0.0
     assert model.backbone.dtype_policy.name == "mixed_bfloat16"
-    assert model.sequence_length == TINY["max_length"]
+    assert model.sequence_length is None  # whole contexts
     policy = keras.DTypePolicy("mixed_float16")
     assert zoo.load(preset, dtype=policy).backbone.dtype_policy == policy
     other = zoo.load(preset, weights=False, tokenizer=None, vocab_size=50, task="causal_lm")

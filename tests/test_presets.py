@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import hub, loading
+from zoo import hub
+from zoo.config import (
+    ARGUMENTS,
+    FAMILIES,
+    PARAMETERS,
+    TASKS,
+    argument_names,
+    count_parameters,
+    read_config,
+)
 
 PRESETS = hub.bundled()
 SMALL = ["gpt-small", "gpt-tiny"]
@@ -20,7 +29,7 @@ PUBLISHED = {
 
 
 def config_of(name):
-    return loading.read_config(hub.resolve(name) / "config.json")
+    return read_config(hub.resolve(name) / "config.json")
 
 
 @pytest.mark.backend_free
@@ -47,21 +56,21 @@ def test_card_names_licence_and_use(name):
 @pytest.mark.backend_free
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_gpt2_sizes_are_the_published_ones(name):
-    assert loading.count_parameters(config_of(name)) == PUBLISHED[name]
+    assert count_parameters(config_of(name)) == PUBLISHED[name]
 
 
 @pytest.mark.parametrize("changes", [{}, {"num_layers": 2, "mlp_dim": 20, "max_length": 7}])
 def test_the_count_is_that_of_the_model(changes):
     arguments = {"vocab_size": 11, "num_layers": 1, "num_heads": 2, "hidden_dim": 6} | changes
     config = {"family": "gpt", "backbone": arguments}
-    assert loading.count_parameters(config) == zoo.models.GPT(**arguments).count_params()
+    assert count_parameters(config) == zoo.models.GPT(**arguments).count_params()
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_builds_without_weights(name):
     model = zoo.load(name, weights=False)
     assert isinstance(model, zoo.CausalLM)
-    assert model.count_params() == loading.count_parameters(config_of(name))
+    assert model.count_params() == count_parameters(config_of(name))
     assert model.output.shape == (None, None, model.tokenizer.vocab_size)
 
 
@@ -101,9 +110,9 @@ def test_list_presets(capsys, monkeypatch):
 
 
 @pytest.mark.backend_free
-@pytest.mark.parametrize("family", loading.FAMILIES)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_argument_has_a_range(family):
-    classes = [loading.FAMILIES[family], *loading.TASKS.values()]
-    names = {name for cls in classes for name in loading.argument_names(cls)}
-    assert names <= loading.ARGUMENTS.keys()
-    assert family in loading.PARAMETERS
+    classes = [FAMILIES[family], *TASKS.values()]
+    names = {name for cls in classes for name in argument_names(cls)}
+    assert names <= ARGUMENTS.keys()
+    assert family in PARAMETERS

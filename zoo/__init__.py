@@ -3,8 +3,9 @@
 from importlib.metadata import version
 
 from zoo import generation, layers, models, objectives, tokenizers
+from zoo.catalog import list_presets
 from zoo.exporting import export
-from zoo.loading import list_presets, load, save
+from zoo.loading import load, save
 from zoo.tasks.causal_lm import CausalLM
 
 __version__ = version("keras-zoo")

@@ -9,6 +9,9 @@ import shutil
 from pathlib import Path
 
 CONFIG_NAME = "config.json"
+TOKENIZER_NAME = "tokenizer.json"
+WEIGHTS_NAME = "model.safetensors"
+CARD_NAME = "README.md"
 
 
 def resolve(name):

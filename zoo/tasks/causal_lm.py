@@ -44,10 +44,10 @@ class CausalLM(LanguageModel):
         inputs = token_inputs()
         outputs = backbone.logits(backbone(inputs))
         super().__init__(backbone, tokenizer, inputs=inputs, outputs=outputs, **kwargs)
-        self.sequence_length = sequence_length or backbone.max_length
+        self.sequence_length = sequence_length
         self.decoder = Decoder(self)
         self._score = compile_function(self, self._row_nats)
-        if not 1 <= self.sequence_length <= backbone.max_length:
+        if sequence_length is not None and not 1 <= sequence_length <= backbone.max_length:
             raise ValueError(
                 f"sequence_length must be between 1 and the backbone's max_length of "
                 f"{backbone.max_length}; got {sequence_length}."
@@ -56,9 +56,8 @@ class CausalLM(LanguageModel):
     def prepare(self, x, y=None, sample_weight=None, training=True):
         if is_text(x):
             self.require_tokenizer()
-            objective = PackedCausalLM(
-                self.sequence_length, self.tokenizer.end_id, drop_remainder=training
-            )
+            length = self.sequence_length or self.backbone.max_length
+            objective = PackedCausalLM(length, self.tokenizer.end_id, drop_remainder=training)
             return objective(self.encode(x))
         if y is None and (is_array(x) or isinstance(x, dict)):
             inputs = x if isinstance(x, dict) else {"token_ids": x}
