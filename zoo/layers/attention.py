@@ -179,9 +179,12 @@ class MultiHeadAttention(keras.layers.Layer):
             return self._attend_with_dropout(query, key, value, bias, mask)
         if bias is not None and mask is not None:  # the kernels take only one of the two
             bias, mask = _mask_bias(bias, mask), None
-        return ops.dot_product_attention(
+        if _must_widen(self.compute_dtype):
+            query, key, value = (ops.cast(x, "float32") for x in (query, key, value))
+        attended = ops.dot_product_attention(
             query, key, value, bias=bias, mask=mask, is_causal=is_causal
         )
+        return ops.cast(attended, self.compute_dtype)
 
     def _attend_with_dropout(self, query, key, value, bias, mask):
         scores = ops.einsum("bqhd,bkhd->bhqk", query, key) / math.sqrt(self.head_dim)
@@ -223,6 +226,15 @@ class MultiHeadAttention(keras.layers.Layer):
 
 def _is_zero(start):
     return isinstance(start, int) and start == 0
+
+
+def _must_widen(dtype):
+    """Whether the kernel takes no such numbers: on CPU, XLA cannot sum float16 in float32."""
+    if dtype != "float16" or keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return jax.default_backend() == "cpu"
 
 
 def _mask_bias(bias, mask):
