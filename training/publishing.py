@@ -9,7 +9,7 @@ import zoo
 CURVE_NAME = "loss_curve.png"
 
 
-def publish(model, folder, held_out, log_file):
+def publish(model, folder, held_out, log_file, source):
     """Evaluate a language model and write its preset folder, half-precision weights included.
 
     The README.md in the folder is kept, with what stands between its measurement marks replaced.
@@ -19,6 +19,7 @@ def publish(model, folder, held_out, log_file):
         folder: the preset folder.
         held_out: dict of corpus name to a list of texts that the model has not seen.
         log_file: the log of the run, JSON lines with `tokens`, `loss` and `val_loss`.
+        source: str, what it was trained on, for the table of presets.
 
     Returns:
         The measurements: a dict of corpus name, and "all", to a dict of numbers.
@@ -30,7 +31,7 @@ def publish(model, folder, held_out, log_file):
     draw_curve(log_file, folder / CURVE_NAME)
     write_measurements(folder / "README.md", measurement_table(measured))
     facts = {
-        "source": "trained here on " + ", ".join(held_out),
+        "source": source,
         "licence": "Apache-2.0",
         "metric": f"held-out perplexity {measured['all']['perplexity']:.1f}",
     }

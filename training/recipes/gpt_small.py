@@ -33,6 +33,7 @@ BACKBONE = {
     "max_length": 512,
     "dropout": 0.0,  # the run sees each token less than once
 }
+SOURCE = "trained on public-domain books, plays and speeches, Brown and Tatoeba"
 LENGTH = 512
 SEED = 0
 
@@ -98,7 +99,7 @@ def publish_preset(args):
     for name in CORPORA:
         _, valid = corpora.split(corpora.load(name), corpora.ARCHAIC)
         held_out[name] = [d.text for d in valid]
-    publish(model, args.preset, held_out, args.output / CheckpointAndLog.LOG)
+    publish(model, args.preset, held_out, args.output / CheckpointAndLog.LOG, SOURCE)
 
 
 def main():
