@@ -33,7 +33,7 @@ def publish(model, folder, held_out, log_file, source):
     facts = {
         "source": source,
         "licence": "Apache-2.0",
-        "metric": f"held-out perplexity {measured['all']['perplexity']:.1f}",
+        "metric": f"perplexity {measured['all']['perplexity']:.1f}",
     }
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["card"] = facts

@@ -23,15 +23,13 @@ def list_presets():
     table.add_column("family", no_wrap=True)
     table.add_column("task", no_wrap=True)
     table.add_column("parameters", no_wrap=True, justify="right")
-    table.add_column("on disk", no_wrap=True, justify="right")
     table.add_column("source")
     table.add_column("licence", no_wrap=True)
     table.add_column("metric")
     for row in rows:
         table.add_row(
             *(row[key] for key in ("name", "family", "task")),
-            scaled(row["parameters"], ("", "k", "M", "G")),
-            scaled(row["disk_bytes"], ("B", "kB", "MB", "GB")),
+            rounded(row["parameters"]),
             *(row[fact] or "" for fact in CARD_FACTS),
         )
     Console().print(table)
@@ -52,7 +50,7 @@ def describe(name):
     }
 
 
-def scaled(number, units):
-    """`number` to three digits, in the largest of `units` (1000 apart) that keeps it above 1."""
-    power = min((len(str(number)) - 1) // 3, len(units) - 1)
-    return f"{number / 1000**power:.3g} {units[power]}".rstrip()
+def rounded(count):
+    """A number to three digits: 10.2 M."""
+    power = min((len(str(count)) - 1) // 3, 3)
+    return f"{count / 1000**power:.3g} {' kMG'[power]}".rstrip()

@@ -33,7 +33,7 @@ BACKBONE = {
     "max_length": 512,
     "dropout": 0.0,  # the run sees each token less than once
 }
-SOURCE = "trained on public-domain books, plays and speeches, Brown and Tatoeba"
+SOURCE = "books, speeches, Brown, Tatoeba"
 LENGTH = 512
 SEED = 0
 
