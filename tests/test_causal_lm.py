@@ -64,6 +64,11 @@ def test_score_counts_every_token_of_a_text(model):
         assert nat == pytest.approx(expected, rel=1e-5)
 
 
+def test_no_texts_have_no_scores(model):
+    nats, num_tokens = model.score([])
+    assert nats.shape == num_tokens.shape == (0,)
+
+
 @pytest.mark.parametrize(
     "kind", ["strings", "string", "ids", "dict", "xy", "generator", "pydataset"]
 )
@@ -177,6 +182,8 @@ def test_bad_input_is_one_clear_sentence(model):
         model.fit(np.zeros((2, 5)), np.zeros((2, 5)))
     with pytest.raises(ValueError, match=r"with something in it; got \[\]"):
         model.fit([])
+    with pytest.raises(ValueError, match=r"with something in it; got \[\]"):
+        model.predict([])
     with pytest.raises(ValueError, match="at least one document with a token"):
         model.fit(["", ""])
     with pytest.raises(TypeError, match="bytes"):

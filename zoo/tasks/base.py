@@ -60,13 +60,11 @@ class Task(TokenModel):
 
         Rows of text have different lengths: what lies beyond a row's own is to be ignored.
         """
+        require_something(x)
         return super().predict(self.prepare_inputs(x), *args, **kwargs)
 
     def _prepare(self, x, y=None, sample_weight=None, training=True):
-        if x is None or (isinstance(x, (list, tuple)) and len(x) == 0):
-            raise ValueError(
-                f"Expected text, arrays or a Keras dataset with something in it; got {x!r}."
-            )
+        require_something(x)
         return self.prepare(x, y, sample_weight, training)
 
     def require_tokenizer(self):
@@ -96,6 +94,14 @@ class Task(TokenModel):
         backbone = restore(config["backbone"], custom_objects)
         tokenizer = config["tokenizer"] and restore(config["tokenizer"], custom_objects)
         return cls(**{**config, "backbone": backbone, "tokenizer": tokenizer})
+
+
+def require_something(x):
+    """Refuse None and empty lists."""
+    if x is None or (isinstance(x, (list, tuple)) and len(x) == 0):
+        raise ValueError(
+            f"Expected text, arrays or a Keras dataset with something in it; got {x!r}."
+        )
 
 
 def is_array(x):

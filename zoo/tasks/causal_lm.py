@@ -145,7 +145,7 @@ class CausalLM(LanguageModel):
         rows = [[end_id, *ids] for ids in self.encode(texts)]
         token_ids, padding_mask = pad(rows)
         check_token_ids(token_ids[:, :-1], self.backbone)
-        nats = []
+        nats = [np.zeros(0, "float32")]
         for i in range(0, len(rows), SCORE_BATCH):
             ids = ops.convert_to_tensor(token_ids[i : i + SCORE_BATCH])
             mask = ops.convert_to_tensor(padding_mask[i : i + SCORE_BATCH])
