@@ -79,7 +79,7 @@ def generate(model, prompts, request, num_return=1, strip_prompt=False):
     results = []
     for i, prompt in enumerate(prompts):
         mine = continuations[i * num_return : (i + 1) * num_return]
-        whole = mine if strip_prompt else [_join(prompt, new) for new in mine]
+        whole = mine if strip_prompt else [prompt + new for new in mine]
         results.append(whole[0] if num_return == 1 else whole)
     return results[0] if is_single else results
 
@@ -198,7 +198,3 @@ def _new_tokens(model, decoding):
         stops = [i for i, token in enumerate(row) if token in ends]
         rows.append(row[: stops[0]] if stops else row)
     return rows
-
-
-def _join(prompt, continuation):
-    return prompt + continuation
