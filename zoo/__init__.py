@@ -2,6 +2,10 @@
 
 from importlib.metadata import version
 
+from zoo.keras_import import import_keras
+
+import_keras()
+
 from zoo import generation, layers, models, objectives, tokenizers
 from zoo.catalog import list_presets
 from zoo.exporting import export

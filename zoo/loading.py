@@ -9,6 +9,7 @@
 `backbone` and `task_arguments` are the constructors' arguments; see `zoo.config`.
 """
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -27,6 +28,7 @@ from zoo.config import (
     read_config,
     shown,
 )
+from zoo.layers.initializers import weights_follow
 from zoo.tokenizers import Tokenizer
 
 MARK = "<!-- Written by zoo.save, and again each time. Delete this line to keep your own text. -->"
@@ -67,8 +69,9 @@ def load(name, task=None, weights=True, **overrides):
     arguments = apply_overrides(config, task, overrides)
     check_vocabulary(tokenizer, arguments["backbone"], folder)
 
-    backbone = FAMILIES[config["family"]](**arguments["backbone"])
-    model = TASKS[task](backbone, tokenizer=tokenizer, **arguments["task_arguments"])
+    with weights_follow() if weights else contextlib.nullcontext():
+        backbone = FAMILIES[config["family"]](**arguments["backbone"])
+        model = TASKS[task](backbone, tokenizer=tokenizer, **arguments["task_arguments"])
     if weights:
         try:
             weight_files.load_weights(model, weights_file)

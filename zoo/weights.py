@@ -123,7 +123,16 @@ def load_weights(model, path):
                     f"Weights must be finite, but {name!r} in {path} holds NaN or infinity: "
                     "it is damaged, or training had diverged. Use another file."
                 )
-            variable.assign(array)
+            variable.assign(as_tensor(array))
+
+
+def as_tensor(array):
+    """The array as the backend's tensor, without a copy where PyTorch can do so."""
+    if keras.backend.backend() == "torch" and array.dtype != ml_dtypes.bfloat16:
+        import torch
+
+        return torch.from_numpy(array)
+    return keras.ops.convert_to_tensor(array)
 
 
 def count_numbers(path):

@@ -59,7 +59,7 @@ def train(args):
         schedule, adam_beta_2=0.98, weight_decay=0.1, adam_weight_decay=0.0, global_clipnorm=1.0
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
-    model.compile(optimizer=optimizer, weighted_metrics=[])
+    model.compile(optimizer=optimizer)
 
     rows = PackedRows(
         TokenFile(args.data / "train.bin"), LENGTH, args.batch_size, SEED, drop_remainder=True

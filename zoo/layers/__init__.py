@@ -3,7 +3,8 @@
 from zoo.layers.attention import MultiHeadAttention
 from zoo.layers.blocks import TransformerBlock
 from zoo.layers.feedforward import FeedForward, SwiGLU, gelu_tanh
-from zoo.layers.losses import TokenCrossEntropy, token_nats
+from zoo.layers.head_loss import head_cross_entropy
+from zoo.layers.losses import TokenCrossEntropy, is_likeliest, token_nats
 from zoo.layers.masks import (
     causal_mask,
     combine_masks,
@@ -34,6 +35,8 @@ __all__ = [
     "causal_mask",
     "combine_masks",
     "gelu_tanh",
+    "head_cross_entropy",
+    "is_likeliest",
     "open_empty_rows",
     "padding_mask_to_attention",
     "token_nats",

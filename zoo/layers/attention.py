@@ -38,7 +38,8 @@ class MultiHeadAttention(keras.layers.Layer):
         context: `(batch, context_length, context_dim)`, what cross-attention reads.
         padding_mask: `(batch, key_length)`, True for keys that are real tokens.
         cache: `(keys, values)` as made by `make_cache`, each
-            `(batch, cache_length, num_kv_heads, head_dim)`. A cross-attention's cache is what
+            `(batch, num_kv_heads, cache_length, head_dim)`. It is used up by the call, which may
+            write into it: go on with the one that is returned. A cross-attention's cache is what
             `project_context` returns; no `context` is given then.
         start: position of `x[:, 0]` in the cache, an int or `(batch,)` int tensor. The int 0
             says that the cache is still empty: the new tokens then attend to each other alone.
@@ -120,31 +121,31 @@ class MultiHeadAttention(keras.layers.Layer):
     def call(self, x, context=None, padding_mask=None, cache=None, start=0, training=None):
         if self.is_cross:
             query = self._split_heads(self.query(x), self.num_heads)
-            key, value = self.project_context(context) if cache is None else cache
+            cached = self.project_context(context) if cache is None else cache
+            key, value = _swap(cached[0]), _swap(cached[1])
         else:
             query, key, value = self._project(x, start)
             if cache is not None:
-                cache = _write(cache[0], key, start), _write(cache[1], value, start)
+                cache = _write(cache[0], _swap(key), start), _write(cache[1], _swap(value), start)
                 if not _is_zero(start):
-                    key, value = cache
+                    key, value = _swap(cache[0]), _swap(cache[1])
         attended = self._attend(query, key, value, padding_mask, start, training)
         output = self.output_projection(self._merge_heads(attended))
         return output if cache is None else (output, cache)
 
     def project_context(self, context):
-        """Keys and values of a cross-attention, `(batch, context_length, num_kv_heads, head_dim)`
+        """Keys and values of a cross-attention, `(batch, num_kv_heads, context_length, head_dim)`
         each: computed once, they serve every decoding step.
         """
         key, value = ops.split(self.key_value(context), 2, axis=-1)
-        return self._split_heads(key, self.num_kv_heads), self._split_heads(
-            value, self.num_kv_heads
-        )
+        key = self._split_heads(key, self.num_kv_heads)
+        return _swap(key), _swap(self._split_heads(value, self.num_kv_heads))
 
     def make_cache(self, batch_size, length):
         """Empty `(keys, values)` for `length` positions, in the compute dtype."""
         if not self.built:
             raise ValueError("The layer does not know its head_dim yet: call or build it first.")
-        shape = (batch_size, length, self.num_kv_heads, self.head_dim)
+        shape = (batch_size, self.num_kv_heads, length, self.head_dim)
         return ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)
 
     def _project(self, x, start):
@@ -173,7 +174,7 @@ class MultiHeadAttention(keras.layers.Layer):
         if is_causal and not (_is_zero(start) and mask is None and bias is None and not drop):
             mask = masks.combine_masks(masks.causal_mask(query_length, key_length, start), mask)
             is_causal = False
-        if mask is not None:
+        if padding_mask is not None:  # no other mask hides everything from a query
             mask = masks.open_empty_rows(mask)
         if drop:
             return self._attend_with_dropout(query, key, value, bias, mask)
@@ -243,13 +244,29 @@ def _mask_bias(bias, mask):
     return ops.where(mask, bias, ops.cast(lowest, bias.dtype))
 
 
+def _swap(x):
+    """Heads before positions or after: keys of one head lie together in a cache."""
+    return ops.transpose(x, (0, 2, 1, 3))
+
+
 def _write(cache, update, start):
-    """Put `update` `(batch, length, heads, head_dim)` into `cache` at row positions `start`."""
+    """Put `update` `(batch, heads, length, head_dim)` into `cache` at row positions `start`."""
     update = ops.cast(update, cache.dtype)
     if isinstance(start, int) or len(start.shape) == 0:
-        return ops.slice_update(cache, (0, start, 0, 0), update)
-    batch, length = ops.shape(update)[0], ops.shape(update)[1]
-    rows = ops.repeat(ops.arange(batch, dtype="int32"), length)
-    columns = ops.reshape(masks.positions(start, length), (-1,))
-    values = ops.reshape(update, (batch * length, *update.shape[2:]))
-    return ops.scatter_update(cache, ops.stack([rows, columns], axis=-1), values)
+        return ops.slice_update(cache, (0, 0, start, 0), update)
+    position = masks.positions(start, ops.shape(update)[2])
+    if keras.backend.backend() == "torch":
+        return _write_in_place(cache, update, position)
+    batch, heads, length = ops.shape(update)[:3]
+    rows = ops.broadcast_to(ops.arange(batch)[:, None, None], (batch, heads, length))
+    columns = ops.broadcast_to(ops.arange(heads)[None, :, None], (batch, heads, length))
+    places = ops.broadcast_to(position[:, None, :], (batch, heads, length))
+    indices = ops.reshape(ops.stack([rows, columns, places], axis=-1), (-1, 3))
+    return ops.scatter_update(cache, indices, ops.reshape(update, (-1, update.shape[-1])))
+
+
+def _write_in_place(cache, update, position):
+    """`ops.scatter_update` copies on PyTorch; this does not."""
+    rows = ops.arange(update.shape[0])[:, None]
+    cache[rows, :, position] = ops.transpose(update, (0, 2, 1, 3))
+    return cache

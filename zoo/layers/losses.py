@@ -22,6 +22,12 @@ def token_nats(labels, logits):
     return ops.logsumexp(logits, axis=-1) - label_logit[..., 0]
 
 
+def is_likeliest(labels, logits):
+    """Whether no token has a larger logit than the label: float32 `(...)`, 0 or 1."""
+    label_logit = ops.take_along_axis(logits, ops.cast(labels, "int32")[..., None], axis=-1)
+    return ops.cast(label_logit[..., 0] >= ops.max(logits, axis=-1), "float32")
+
+
 @keras.saving.register_keras_serializable("zoo")
 class TokenCrossEntropy(keras.losses.Loss):
     """Cross-entropy in nats, averaged over sample weights: a padded slot counts for nothing.

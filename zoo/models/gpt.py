@@ -1,8 +1,10 @@
 """GPT-2: a stack of causal, pre-norm Transformer blocks."""
 
 import keras
+from keras import ops
 
 from zoo.layers import FeedForward, MultiHeadAttention, PositionEmbedding, TransformerBlock
+from zoo.layers.initializers import Normal
 from zoo.models.base import Backbone, token_inputs
 
 
@@ -48,19 +50,18 @@ class GPT(Backbone):
         **kwargs,
     ):
         dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-        normal = keras.initializers.RandomNormal
         # GPT-2 scales residual projections by 1/sqrt(2N) so depth does not grow variance.
         residual_stddev = 0.02 / (2 * num_layers) ** 0.5
 
         token_embedding = keras.layers.ReversibleEmbedding(
             vocab_size,
             hidden_dim,
-            embeddings_initializer=normal(stddev=0.02),
+            embeddings_initializer=Normal(0.02),
             dtype=dtype,
             name="token_embedding",
         )
         position_embedding = PositionEmbedding(
-            max_length, initializer=normal(stddev=0.01), dtype=dtype, name="position_embedding"
+            max_length, initializer=Normal(0.01), dtype=dtype, name="position_embedding"
         )
         embedding_dropout = keras.layers.Dropout(dropout, dtype=dtype, name="embedding_dropout")
         blocks = [
@@ -69,16 +70,16 @@ class GPT(Backbone):
                     num_heads,
                     causal=True,
                     dropout=attention_dropout,
-                    kernel_initializer=normal(stddev=0.02),
-                    output_initializer=normal(stddev=residual_stddev),
+                    kernel_initializer=Normal(0.02),
+                    output_initializer=Normal(residual_stddev),
                     dtype=dtype,
                     name="attention",
                 ),
                 FeedForward(
                     mlp_dim or 4 * hidden_dim,
                     activation="gelu_tanh",
-                    kernel_initializer=normal(stddev=0.02),
-                    output_initializer=normal(stddev=residual_stddev),
+                    kernel_initializer=Normal(0.02),
+                    output_initializer=Normal(residual_stddev),
                     dtype=dtype,
                     name="feed_forward",
                 ),
@@ -132,3 +133,12 @@ class GPT(Backbone):
     def logits(self, hidden):
         """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)` by the tied table."""
         return self.token_embedding(hidden, reverse=True)
+
+    @property
+    def has_plain_head(self):
+        """Whether `logits` is no more than a product with `head_table`."""
+        return self.token_embedding.quantization_mode is None
+
+    def head_table(self):
+        """The tied table `(vocab_size, hidden_dim)` in the compute dtype."""
+        return ops.cast(self.token_embedding.embeddings, self.compute_dtype)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from zoo.models.base import TokenModel, as_inputs
+from zoo.tasks import torch_adam
 
 
 class Task(TokenModel):
@@ -28,6 +29,12 @@ class Task(TokenModel):
         self.backbone = backbone
         self.tokenizer = tokenizer
         self.compile()
+
+    def compile(self, *args, **kwargs):
+        """As `keras.Model.compile`."""
+        super().compile(*args, **kwargs)
+        if self.optimizer is not None:
+            torch_adam.speed_up(self.optimizer)
 
     def prepare(self, x, y=None, sample_weight=None, training=True):
         """Turn what a user passes to `fit` or `evaluate` into `(x, y, sample_weight)`.
