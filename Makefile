@@ -1,5 +1,6 @@
 # make demo     install into .venv and run the quickstart (BACKEND=jax|torch|tensorflow)
 # make test     install, lint, then the whole suite under each of the three backends
+# make bench    install the peers too, measure side by side, write benchmarks/RESULTS.md (28 minutes)
 # make lint     ruff and the import contracts
 # make format   let ruff rewrite what it can
 # make clean    remove everything that make, the tests and the builds have written
@@ -10,6 +11,7 @@ JOBS    ?= 2
 
 BIN   := .venv/bin
 STAMP := .venv/.installed
+BENCH_STAMP := .venv/.bench-installed
 
 # The first backend also runs the tests that do not depend on one.
 BACKENDS := tensorflow jax torch
@@ -21,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \
 	TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false
 
-.PHONY: demo test lint format clean install $(BACKENDS:%=test-%)
+.PHONY: demo test bench lint format clean install $(BACKENDS:%=test-%)
 
 demo: install
 	KERAS_BACKEND=$(BACKEND) $(BIN)/python examples/quickstart.py
@@ -36,6 +38,9 @@ $(BACKENDS:%=test-%): test-%: install
 	@echo; echo "================ tests under $* ================"
 	KERAS_BACKEND=$* $(ONE_THREAD) $(BIN)/pytest -n $(JOBS) --dist loadfile \
 		$(if $(filter $*,$(firstword $(BACKENDS))),,-m "not backend_free") $(PYTEST_ARGS)
+
+bench: $(BENCH_STAMP)
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 # The contracts are checked on the installed layout: only there is training/ zoo.training.
 lint: install
@@ -60,6 +65,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@# setuptools warns about every editable install
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt \
 		--no-build-isolation --editable ".[all,dev]"
+	@touch $@
+
+$(BENCH_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
+		--no-build-isolation --editable ".[all,dev,bench]"
 	@touch $@
 
 clean:

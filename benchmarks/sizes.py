@@ -1,0 +1,87 @@
+"""The models that are measured, and how much of everything is asked of them."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The shape of a GPT-2."""
+
+    vocab_size: int
+    num_layers: int
+    hidden_dim: int
+    num_heads: int
+    context: int
+    dropout: float
+
+    @property
+    def num_parameters(self):
+        table = (self.vocab_size + self.context) * self.hidden_dim
+        block = 12 * self.hidden_dim**2 + 13 * self.hidden_dim
+        return table + self.num_layers * block + 2 * self.hidden_dim
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What one measurement does, apart from the model."""
+
+    rows: int = 4  # of a training batch
+    length: int = 256
+    prompt: int = 16
+    ragged_prompts: int = 16
+    shortest_prompt: int = 8
+    longest_prompt: int = 64
+    new_tokens: int = 128
+    long_context: int = 1024
+    long_prompt: int = 200
+    memory_length: int = 512
+    memory_steps: int = 2
+    text_bytes: int = 10_000_000
+    curve_lengths: tuple = (128, 256, 512, 1024, 2048)
+    curve_tokens: tuple = (125, 250, 500, 1000)
+    lap_seconds: float = 1.5  # a lap of training has as many steps as this takes
+    least_laps: int = 3
+    least_seconds: float = 3.0
+    most_seconds: float = 6.0  # then fewer laps will do
+
+
+SIZES = {
+    "gpt_small": Sizes(8_192, 6, 320, 5, context=512, dropout=0.0),
+    "large_vocabulary": Sizes(50_257, 6, 384, 6, context=1024, dropout=0.1),
+    "gpt2": Sizes(50_257, 12, 768, 12, context=1024, dropout=0.1),
+    "gpt2_medium": Sizes(50_257, 24, 1024, 16, context=1024, dropout=0.1),
+}
+
+QUICK_WORKLOAD = Workload(
+    length=16,
+    prompt=4,
+    ragged_prompts=3,
+    shortest_prompt=2,
+    longest_prompt=6,
+    new_tokens=4,
+    long_context=64,
+    long_prompt=20,
+    memory_length=16,
+    text_bytes=200_000,
+    curve_lengths=(8, 16),
+    curve_tokens=(4, 8, 12),
+    lap_seconds=0.0,
+    least_laps=2,
+    least_seconds=0.0,
+)
+
+
+def choose(name, quick):
+    """The sizes of a name and the workload; with `quick` a toy of each."""
+    sizes = SIZES[name]
+    if not quick:
+        return sizes, Workload()
+    toy = replace(
+        sizes,
+        vocab_size=sizes.vocab_size // 16,
+        num_layers=2,
+        hidden_dim=sizes.hidden_dim // 10 // 2 * 2,
+        num_heads=2,
+        context=64,
+    )
+    return toy, QUICK_WORKLOAD

@@ -1,0 +1,73 @@
+"""Traced functions: repeats merged, constants done once, and writes where they belong."""
+
+import keras
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch only")
+if keras.backend.backend() == "torch":
+    import torch
+
+    from zoo.generation.torch_graph import TracedFunction
+
+
+def operations(module):
+    return [str(node.target) for node in module.graph.nodes if node.op == "call_function"]
+
+
+def test_repeats_are_merged_and_what_depends_on_values_alone_is_prepared():
+    def function(values, x):
+        doubled = values[0] * 2 + torch.arange(3)
+        return {"a": x @ doubled, "b": [(x @ doubled).sin(), x + torch.tensor([1, 1, 1])]}
+
+    values, x = [torch.rand(3, 3)], torch.rand(2, 3)
+    traced = TracedFunction(function, values, (x,))
+    assert operations(traced._run).count("aten.mm.default") == 1
+    assert not {"aten.mul.Tensor", "aten.arange.default"} & set(operations(traced._run))
+
+    values, x = [torch.rand(3, 3)], torch.rand(2, 3)
+    seen, expected = traced(traced.prepare(values), x), function(values, x)
+    torch.testing.assert_close(seen["a"], expected["a"])
+    torch.testing.assert_close(seen["b"], expected["b"])
+
+
+def test_writes_reach_the_argument_and_equal_copies_stay_apart():
+    def function(values, x):
+        x[0] = values[0][0] * 3
+        one, other, base = x.clone(), x.clone(), torch.zeros(2)
+        one[1] = 1.0
+        other[1] = 2.0
+        base += 1
+        return x, one, other, base
+
+    def fresh():
+        return [torch.tensor([5.0])], torch.zeros(2)
+
+    values, x = fresh()
+    traced = TracedFunction(function, values, (x,))
+    for _ in range(2):  # a second call must not find what the first has left
+        values, x = fresh()
+        prepared = traced.prepare(values)
+        for _ in range(2):
+            results = traced(prepared, x)
+            np.testing.assert_array_equal(x, [15, 0])
+            assert [r.tolist() for r in results] == [[15, 0], [15, 1], [15, 2], [1, 1]]
+
+
+def test_what_is_returned_belongs_to_the_caller():
+    traced = TracedFunction(lambda values, x: (x + 1, torch.zeros(2)), [], (torch.zeros(2),))
+    prepared = traced.prepare([])
+    for _ in range(2):
+        _, zeros = traced(prepared, torch.zeros(2))
+        assert zeros.tolist() == [0, 0]
+        zeros += 1
+
+
+def test_random_operations_are_neither_merged_nor_prepared():
+    def function(values, x):
+        return torch.rand(4), torch.rand(4)
+
+    traced = TracedFunction(function, [], (torch.zeros(1),))
+    prepared = traced.prepare([])
+    draws = [*traced(prepared, torch.zeros(1)), *traced(prepared, torch.zeros(1))]
+    assert len({tuple(draw.tolist()) for draw in draws}) == 4
