@@ -17,8 +17,8 @@ class MultiHeadAttention(keras.layers.Layer):
     https://arxiv.org/abs/2305.13245.
 
     The scores are left to the backend's fused kernel, without a causal mask in memory when
-    nothing is padded. Only `dropout` on the attention probabilities needs them written out,
-    and only in training.
+    nothing is padded. They are written out for `dropout` on the attention probabilities, in
+    training, and by JAX on the CPU, which has no such kernel.
 
     Args:
         num_heads: int, the number of query heads.
@@ -120,7 +120,7 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def call(self, x, context=None, padding_mask=None, cache=None, start=0, training=None):
         if self.is_cross:
-            query = self._split_heads(self.query(x), self.num_heads)
+            query = self._split_heads(self.query(x), self.num_heads, x)
             cached = self.project_context(context) if cache is None else cache
             key, value = _swap(cached[0]), _swap(cached[1])
         else:
@@ -130,7 +130,8 @@ class MultiHeadAttention(keras.layers.Layer):
                 if not _is_zero(start):
                     key, value = _swap(cache[0]), _swap(cache[1])
         attended = self._attend(query, key, value, padding_mask, start, training)
-        output = self.output_projection(self._merge_heads(attended))
+        rows = ops.reshape(attended, (-1, self.num_heads * self.head_dim))
+        output = ops.reshape(self.output_projection(rows), ops.shape(x))
         return output if cache is None else (output, cache)
 
     def project_context(self, context):
@@ -138,8 +139,8 @@ class MultiHeadAttention(keras.layers.Layer):
         each: computed once, they serve every decoding step.
         """
         key, value = ops.split(self.key_value(context), 2, axis=-1)
-        key = self._split_heads(key, self.num_kv_heads)
-        return _swap(key), _swap(self._split_heads(value, self.num_kv_heads))
+        key = self._split_heads(key, self.num_kv_heads, context)
+        return _swap(key), _swap(self._split_heads(value, self.num_kv_heads, context))
 
     def make_cache(self, batch_size, length):
         """Empty `(keys, values)` for `length` positions, in the compute dtype."""
@@ -150,10 +151,12 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def _project(self, x, start):
         query_dim, kv_dim = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
-        query, key, value = ops.split(self.qkv(x), [query_dim, query_dim + kv_dim], axis=-1)
-        query = self._split_heads(query, self.num_heads)
-        key = self._split_heads(key, self.num_kv_heads)
-        value = self._split_heads(value, self.num_kv_heads)
+        # One row per position: XLA multiplies matrices faster than stacks of them.
+        rows = self.qkv(ops.reshape(x, (-1, x.shape[-1])))
+        query, key, value = ops.split(rows, [query_dim, query_dim + kv_dim], axis=-1)
+        query = self._split_heads(query, self.num_heads, x)
+        key = self._split_heads(key, self.num_kv_heads, x)
+        value = self._split_heads(value, self.num_kv_heads, x)
         if self.position is not None:
             query = self.position.rotate(query, start=start)
             key = self.position.rotate(key, start=start)
@@ -168,26 +171,28 @@ class MultiHeadAttention(keras.layers.Layer):
         if self.position is not None:
             bias = self.position.bias(query_length, key_length, start=start)
         drop = bool(training) and self.dropout > 0
+        write_out = drop or _is_jax_on_cpu()
         mask = None if padding_mask is None else masks.padding_mask_to_attention(padding_mask)
         is_causal = self.causal and not self.is_cross
         # The kernel's own causal mask needs queries and keys to start together.
-        if is_causal and not (_is_zero(start) and mask is None and bias is None and not drop):
+        can_be_implied = _is_zero(start) and mask is None and bias is None and not write_out
+        if is_causal and not can_be_implied:
             mask = masks.combine_masks(masks.causal_mask(query_length, key_length, start), mask)
             is_causal = False
         if padding_mask is not None:  # no other mask hides everything from a query
             mask = masks.open_empty_rows(mask)
-        if drop:
-            return self._attend_with_dropout(query, key, value, bias, mask)
+        if write_out:
+            return self._attend_in_the_open(query, key, value, bias, mask, drop)
         if bias is not None and mask is not None:  # the kernels take only one of the two
             bias, mask = _mask_bias(bias, mask), None
-        if _must_widen(self.compute_dtype):
-            query, key, value = (ops.cast(x, "float32") for x in (query, key, value))
         attended = ops.dot_product_attention(
             query, key, value, bias=bias, mask=mask, is_causal=is_causal
         )
         return ops.cast(attended, self.compute_dtype)
 
-    def _attend_with_dropout(self, query, key, value, bias, mask):
+    def _attend_in_the_open(self, query, key, value, bias, mask, drop):
+        if self.compute_dtype == "float16" and _is_jax_on_cpu():  # XLA would add up in float16
+            query, key, value = (ops.cast(x, "float32") for x in (query, key, value))
         scores = ops.einsum("bqhd,bkhd->bhqk", query, key) / math.sqrt(self.head_dim)
         scores = ops.cast(scores, "float32")
         if bias is not None:
@@ -195,16 +200,15 @@ class MultiHeadAttention(keras.layers.Layer):
         if mask is not None:
             scores = _mask_bias(scores, mask)
         probabilities = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
-        probabilities = self.probability_dropout(probabilities, training=True)
-        return ops.einsum("bhqk,bkhd->bqhd", probabilities, value)
+        if drop:
+            probabilities = self.probability_dropout(probabilities, training=True)
+        attended = ops.einsum("bhqk,bkhd->bqhd", probabilities, value)
+        return ops.cast(attended, self.compute_dtype)
 
-    def _split_heads(self, x, num_heads):
+    def _split_heads(self, projected, num_heads, x):
+        """Projected rows of `x` to `(batch, length, num_heads, head_dim)`."""
         length = x.shape[1] if x.shape[1] is not None else -1
-        return ops.reshape(x, (ops.shape(x)[0], length, num_heads, self.head_dim))
-
-    def _merge_heads(self, x):
-        length = x.shape[1] if x.shape[1] is not None else -1
-        return ops.reshape(x, (ops.shape(x)[0], length, self.num_heads * self.head_dim))
+        return ops.reshape(projected, (ops.shape(x)[0], length, num_heads, self.head_dim))
 
     def compute_output_spec(self, x, *args, cache=None, **kwargs):
         output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
@@ -229,9 +233,9 @@ def _is_zero(start):
     return isinstance(start, int) and start == 0
 
 
-def _must_widen(dtype):
-    """Whether the kernel takes no such numbers: on CPU, XLA cannot sum float16 in float32."""
-    if dtype != "float16" or keras.backend.backend() != "jax":
+def _is_jax_on_cpu():
+    """Where what Keras calls the kernel is no faster than the formula, and its gradient slower."""
+    if keras.backend.backend() != "jax":
         return False
     import jax
 
