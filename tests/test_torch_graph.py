@@ -71,3 +71,20 @@ def test_random_operations_are_neither_merged_nor_prepared():
     prepared = traced.prepare([])
     draws = [*traced(prepared, torch.zeros(1)), *traced(prepared, torch.zeros(1))]
     assert len({tuple(draw.tolist()) for draw in draws}) == 4
+
+
+def test_products_go_through_onednn_and_equal_the_plain_ones():
+    from zoo.layers.torch_products import linear
+
+    def function(values, x):
+        return x @ values[0], x @ values[1].T, (x.bfloat16() @ values[0].bfloat16()).float()
+
+    values, x = [torch.rand(64, 32), torch.rand(32, 64)], torch.rand(5, 64)
+    traced = TracedFunction(function, values, (x,))
+    products = [name for name in operations(traced._run) if "linear" in name or "mm" in name]
+    if torch.backends.mkldnn.is_available():
+        fast = "mkldnn._linear_pointwise.default"
+        assert products == [fast, fast, "aten.mm.default"]  # bfloat16 is left alone
+    for seen, expected in zip(traced(traced.prepare(values), x), function(values, x), strict=True):
+        torch.testing.assert_close(seen, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(linear(x, values[1]), x @ values[1].T, rtol=1e-6, atol=1e-6)

@@ -9,6 +9,8 @@ from keras import tree
 from torch.fx import Graph, GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from zoo.layers.torch_products import has_fast_products
+
 
 class TracedFunction:
     """`function(values, *arguments)`, traced for one set of shapes.
@@ -34,6 +36,7 @@ class TracedFunction:
         tensors = [*values, *tree.flatten(arguments)]
         traced = make_fx(flat)(*tensors)
         self._structure = results[-1]
+        speed_up_products(traced.graph)
         kept = written_to(traced.graph)
         merge_repeated(traced, kept)
         self._prepare, self._run = split(traced, len(values), kept)
@@ -45,6 +48,22 @@ class TracedFunction:
     def __call__(self, prepared, *arguments):
         results = self._run(*prepared, *tree.flatten(arguments))
         return tree.pack_sequence_as(self._structure, results)
+
+
+def speed_up_products(graph):
+    """Let oneDNN multiply matrices; see `zoo.layers.torch_products`."""
+    for node in list(graph.nodes):
+        if node.target is not torch.ops.aten.mm.default:
+            continue
+        x, weight = node.args
+        dtypes = [source.meta["val"].dtype for source in node.args]
+        if has_fast_products(x.meta["val"].device, *dtypes):
+            with graph.inserting_before(node):
+                transposed = graph.call_function(torch.ops.aten.t.default, (weight,))
+                arguments = (x, transposed, None, "none", [], "")
+                product = graph.call_function(torch.ops.mkldnn._linear_pointwise.default, arguments)
+            node.replace_all_uses_with(product)
+            graph.erase_node(node)
 
 
 def written_to(graph):

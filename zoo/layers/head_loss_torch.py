@@ -3,6 +3,7 @@
 import torch
 
 from zoo.layers.head_loss import chunk_sizes
+from zoo.layers.torch_products import linear
 
 
 @torch.no_grad()
@@ -15,7 +16,7 @@ def sums_and_gradients(hidden, table, labels, sample_weight):
     for start in range(0, len(hidden), size):
         rows = slice(start, start + size)
         states, label, weight = hidden[rows], labels[rows, None].long(), sample_weight[rows, None]
-        logits = (states @ table.T).float()
+        logits = linear(states, table).float()
         largest = logits.amax(-1, keepdim=True)
         label_logit = logits.gather(-1, label)
         exponentials = logits.sub_(largest).exp_()
@@ -25,7 +26,7 @@ def sums_and_gradients(hidden, table, labels, sample_weight):
         # weight * (softmax - one_hot)
         d_logits = exponentials.mul_(weight / partition).scatter_add_(-1, label, -weight)
         d_logits = d_logits.to(hidden.dtype)
-        d_hidden[rows] = d_logits @ table
+        d_hidden[rows] = linear(d_logits, table.T)
         if d_table is None:
             d_table = (d_logits.T @ states).float()
         elif hidden.dtype == torch.float32:
