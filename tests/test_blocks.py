@@ -121,3 +121,14 @@ def test_comes_back_from_its_config(cross):
 def test_an_unknown_norm_is_refused():
     with pytest.raises(ValueError, match=r"norm must be one of \['layer', 'rms'\]; got 'batch'"):
         make_block(norm="batch")
+
+
+def test_projections_can_be_quantised_and_adapted():
+    layer = FeedForward(32)
+    x = random(2, 3, 16)
+    before = numpy_of(layer(x))
+    layer.inner.enable_lora(2)
+    np.testing.assert_allclose(numpy_of(layer(x)), before, atol=1e-6)
+    layer.outer.quantize("int8")
+    np.testing.assert_allclose(numpy_of(layer(x)), before, atol=0.1)
+    assert layer.outer.kernel.dtype == "int8"

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from zoo.layers import masks
+from zoo.layers.dense import Dense, as_rows
 from zoo.layers.serialization import restore_layer
 
 
@@ -108,7 +109,7 @@ class MultiHeadAttention(keras.layers.Layer):
             self.position.build((*x_shape[:-1], self.num_heads, self.head_dim))
 
     def _dense(self, units, name, input_shape, initializer=None):
-        layer = keras.layers.Dense(
+        layer = Dense(
             units,
             use_bias=self.use_bias,
             kernel_initializer=initializer or self.kernel_initializer,
@@ -120,7 +121,7 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def call(self, x, context=None, padding_mask=None, cache=None, start=0, training=None):
         if self.is_cross:
-            query = self._split_heads(self.query(x), self.num_heads, x)
+            query = self._split_heads(self.query(as_rows(x)), self.num_heads, x)
             cached = self.project_context(context) if cache is None else cache
             key, value = _swap(cached[0]), _swap(cached[1])
         else:
@@ -138,7 +139,7 @@ class MultiHeadAttention(keras.layers.Layer):
         """Keys and values of a cross-attention, `(batch, num_kv_heads, context_length, head_dim)`
         each: computed once, they serve every decoding step.
         """
-        key, value = ops.split(self.key_value(context), 2, axis=-1)
+        key, value = ops.split(self.key_value(as_rows(context)), 2, axis=-1)
         key = self._split_heads(key, self.num_kv_heads, context)
         return _swap(key), _swap(self._split_heads(value, self.num_kv_heads, context))
 
@@ -151,8 +152,7 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def _project(self, x, start):
         query_dim, kv_dim = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
-        # One row per position: XLA multiplies matrices faster than stacks of them.
-        rows = self.qkv(ops.reshape(x, (-1, x.shape[-1])))
+        rows = self.qkv(as_rows(x))
         query, key, value = ops.split(rows, [query_dim, query_dim + kv_dim], axis=-1)
         query = self._split_heads(query, self.num_heads, x)
         key = self._split_heads(key, self.num_kv_heads, x)

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from zoo.layers.dense import Dense, as_rows
+
 
 @keras.saving.register_keras_serializable("zoo")
 def gelu_tanh(x):
@@ -57,7 +59,7 @@ class FeedForward(keras.layers.Layer):
         self.outer = self._dense(x_shape[-1], "outer", self.output_initializer, inner_shape)
 
     def _dense(self, units, name, initializer, input_shape):
-        layer = keras.layers.Dense(
+        layer = Dense(
             units,
             use_bias=self.use_bias,
             kernel_initializer=initializer,
@@ -68,9 +70,8 @@ class FeedForward(keras.layers.Layer):
         return layer
 
     def call(self, x):
-        # One row per position: XLA multiplies matrices faster than stacks of them.
-        rows = ops.reshape(x, (-1, x.shape[-1]))
-        return ops.reshape(self.outer(self.activate(self.inner(rows))), ops.shape(x))
+        rows = self.outer(self.activate(self.inner(as_rows(x))))
+        return ops.reshape(rows, ops.shape(x))
 
     def activate(self, x):
         """From the first product to what the second takes."""

@@ -7,8 +7,15 @@ float32 like those, and differ from them in rounding alone.
 import torch
 
 
+def product(x, weight):
+    """`x @ weight` for `x` `(rows, n)` and `weight` `(n, m)`, with gradients."""
+    if x.dim() != 2 or not has_fast_products(x.device, x.dtype, weight.dtype):
+        return x @ weight
+    return _Product.apply(x, weight)
+
+
 def linear(x, weight):
-    """`x @ weight.T` for `x` `(rows, n)` and `weight` `(m, n)`."""
+    """`x @ weight.T` for `x` `(rows, n)` and `weight` `(m, n)`, without gradients."""
     if not has_fast_products(x.device, x.dtype, weight.dtype):
         return x @ weight.T
     return torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
@@ -22,3 +29,17 @@ def has_fast_products(device, *dtypes):
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight):
+        ctx.save_for_backward(x, weight)
+        return linear(x, weight.T)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, weight = ctx.saved_tensors
+        d_x = linear(gradient, weight) if ctx.needs_input_grad[0] else None
+        d_weight = x.T @ gradient if ctx.needs_input_grad[1] else None  # oneDNN is no faster here
+        return d_x, d_weight
