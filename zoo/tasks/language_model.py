@@ -51,6 +51,10 @@ class LanguageModel(Task):
             weighted_metrics=weighted_metrics,
             **kwargs,
         )
+        if not self._needs_logits:
+            # Keras would run the whole model on symbols before the first step to learn the shapes.
+            labels = keras.KerasTensor((None, None), "int32")
+            self._compile_loss.build(labels, self.outputs[0])
 
     def compile_from_config(self, config):
         """Compile as it was when saved; Keras calls this when it loads a `.keras` file."""
