@@ -199,7 +199,10 @@ class MultiHeadAttention(keras.layers.Layer):
             scores = scores + ops.cast(bias, "float32")
         if mask is not None:
             scores = _mask_bias(scores, mask)
-        probabilities = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
+        # Keras warns of a softmax over one key.
+        only_one = scores.shape[-1] == 1
+        probabilities = ops.ones_like(scores) if only_one else ops.softmax(scores, axis=-1)
+        probabilities = ops.cast(probabilities, value.dtype)
         if drop:
             probabilities = self.probability_dropout(probabilities, training=True)
         attended = ops.einsum("bhqk,bkhd->bqhd", probabilities, value)
