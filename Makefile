@@ -1,6 +1,6 @@
 # make demo     install into .venv and run the quickstart (BACKEND=jax|torch|tensorflow)
 # make test     install, lint, then the whole suite under each of the three backends
-# make bench    install the peers too, measure side by side, write benchmarks/RESULTS.md (28 minutes)
+# make bench    install the peers too, measure side by side, write benchmarks/RESULTS.md (half an hour)
 # make lint     ruff and the import contracts
 # make format   let ruff rewrite what it can
 # make clean    remove everything that make, the tests and the builds have written

@@ -33,7 +33,7 @@ ARGUMENTS = {
     "attention_dropout": (float, 0, 1),
     "dtype": ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"),
 }
-MADE_BY_LOAD = ("self", "backbone", "tokenizer", "kwargs")  # never in a config  # never in a config
+MADE_BY_LOAD = ("self", "backbone", "tokenizer", "kwargs")  # never in a config
 
 SECTIONS = {
     "format_version": int,
