@@ -64,7 +64,7 @@ def _compile_jax(model, function, uses_up_first):
 def _compile_tensorflow(model, function, uses_up_first):
     import tensorflow as tf
 
-    # XLA makes decoding three times faster; Keras, too, leaves it off on macOS.
+    # XLA makes decoding three times faster. It was not tried on macOS.
     return tf.function(function, autograph=False, jit_compile=sys.platform != "darwin")
 
 
