@@ -132,3 +132,21 @@ def test_weights_of_rows_count_for_all_their_tokens():
     rows = model.evaluate(x, y, sample_weight=np.array([1.0, 0.0]), return_dict=True, verbose=0)
     alone = model.evaluate(x[:1], y[:1], return_dict=True, verbose=0)
     assert rows == pytest.approx(alone, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": np.full((2, 8), -100)}, "Labels must be from 0 to 299.*got -100.*sample_weight"),
+        ({"y": np.full((2, 8), 300)}, "Labels must be from 0 to 299.*got 300"),
+        ({"y": np.zeros((2, 7), "int32")}, r"label for each token id.*\(2, 8\); got \(2, 7\)"),
+        (
+            {"sample_weight": np.ones((2, 5))},
+            r"sample_weight must have.*\(2, 8\).*got shape \(2, 5\)",
+        ),
+    ],
+)
+def test_labels_and_weights_that_do_not_fit(change, message):
+    ids = random_ids(2, 9)
+    with pytest.raises(ValueError, match=message):
+        tiny_gpt().fit(**{"x": ids[:, :-1], "y": ids[:, 1:], "verbose": 0, **change})

@@ -147,3 +147,25 @@ def check_token_ids(x, backbone):
             f"A sequence must fit into the context of {backbone.max_length} tokens; got "
             f"{token_ids.shape[1]}. Shorten or split the text."
         )
+
+
+def check_labels(x, y, sample_weight, backbone):
+    """Refuse arrays of labels and weights that do not fit their token ids; datasets pass unseen."""
+    if not is_array(y) or np.ndim(y) != 2:  # a loss of the user's own may take other labels
+        return
+    labels, shape = np.asarray(y), np.shape(as_inputs(x)["token_ids"])
+    if labels.shape != shape:
+        raise ValueError(
+            f"There must be a label for each token id, so of shape {shape}; got {labels.shape}."
+        )
+    if labels.size and not 0 <= labels.min() <= labels.max() < backbone.vocab_size:
+        outside = labels.min() if labels.min() < 0 else labels.max()
+        raise ValueError(
+            f"Labels must be from 0 to {backbone.vocab_size - 1}, the model's vocabulary; got "
+            f"{outside}. Tokens that should not count get a sample_weight of 0."
+        )
+    if sample_weight is not None and np.shape(sample_weight) not in (shape, shape[:1]):
+        raise ValueError(
+            f"sample_weight must have a number for each token, {shape}, or row, {shape[:1]}; got "
+            f"shape {np.shape(sample_weight)}."
+        )

@@ -9,7 +9,7 @@ from zoo.generation.compiled import compile_function
 from zoo.layers import token_nats
 from zoo.models.base import token_inputs
 from zoo.objectives import PackedCausalLM, next_token_rows, pad
-from zoo.tasks.base import check_token_ids, is_array, is_text
+from zoo.tasks.base import check_labels, check_token_ids, is_array, is_text
 from zoo.tasks.language_model import LanguageModel
 
 SCORE_BATCH = 8
@@ -67,6 +67,7 @@ class CausalLM(LanguageModel):
                 x = {"token_ids": x, "padding_mask": np.asarray(mask, "bool")[:, :-1]}
             sample_weight = shifted_weight if sample_weight is None else sample_weight
         check_token_ids(x, self.backbone)
+        check_labels(x, y, sample_weight, self.backbone)
         return x, y, sample_weight
 
     def prepare_inputs(self, x):
