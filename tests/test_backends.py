@@ -18,6 +18,7 @@ from zoo.generation import Sampler
 GOLDEN = Path(__file__).parent / "data" / "golden_gpt.json"
 GOLDEN_BERT = Path(__file__).parent / "data" / "golden_bert.json"
 PROMPTS = ("The sea", "", "Nobody spoke “")
+DOCUMENTS = ["The sea was calm. The sky was grey. Nobody spoke.", "It was late! Was it? It was."] * 2
 
 
 def logits():
@@ -60,6 +61,24 @@ def bert_outputs():
     return {name: ops.convert_to_numpy(output).tolist() for name, output in outputs.items()}
 
 
+def bert_losses():
+    """Both losses of 20 epochs of `fit`, of one step each."""
+    keras.utils.set_random_seed(0)
+    model = bert(scale=0.1)
+    model.compile(optimizer=keras.optimizers.Adam(3e-3, epsilon=1e-4))
+    history = model.fit(DOCUMENTS, batch_size=4, epochs=20, verbose=0).history
+    return {name: history[name] for name in ("masked_lm_loss", "next_sentence_loss")}
+
+
+def classifier_losses():
+    """As many of a head that does not read the token embeddings."""
+    model = zoo.TextClassifier(tiny_backbone(), word_pieces(), ["a", "b"], head_dropout=0.0)
+    with_weights(model, 0.1).compile(optimizer=keras.optimizers.Adam(3e-3, epsilon=1e-4))
+    labels = ["a", "b", "a", "b"]
+    fit = {"batch_size": 4, "epochs": 20, "shuffle": False, "verbose": 0}
+    return model.fit(DOCUMENTS, labels, **fit).history["loss"]
+
+
 @pytest.fixture(scope="module")
 def golden_bert():
     return json.loads(GOLDEN_BERT.read_text(encoding="utf-8"))
@@ -69,6 +88,17 @@ def test_outputs_of_bert_agree_to_1e_5(golden_bert):
     seen = bert_outputs()
     for name, expected in golden_bert["outputs"].items():
         np.testing.assert_allclose(seen[name], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_losses_of_bert_agree_to_1e_4(golden_bert):
+    seen = bert_losses()
+    for name, expected in golden_bert["losses"].items():
+        np.testing.assert_allclose(seen[name], expected, rtol=1e-4, err_msg=name)
+    assert seen["masked_lm_loss"][-1] < 0.9 * seen["masked_lm_loss"][0]
+
+
+def test_losses_of_a_classifier_agree_to_1e_4(golden_bert):
+    np.testing.assert_allclose(classifier_losses(), golden_bert["classifier"], rtol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -97,5 +127,9 @@ def test_greedy_and_seeded_text_are_the_same_everywhere(golden):
 if __name__ == "__main__":
     content = {"logits": logits().tolist(), "losses": losses(), "texts": texts()}
     GOLDEN.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    content = {"outputs": bert_outputs()}
+    content = {
+        "outputs": bert_outputs(),
+        "losses": bert_losses(),
+        "classifier": classifier_losses(),
+    }
     GOLDEN_BERT.write_text(json.dumps(content), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from zoo.layers.attention import MultiHeadAttention
 from zoo.layers.blocks import TransformerBlock
+from zoo.layers.embedding import TokenEmbedding, take_rows
 from zoo.layers.encoder_parts import (
     Bias,
     MeanPooling,
@@ -45,6 +46,7 @@ __all__ = [
     "SwiGLU",
     "TakePositions",
     "TokenCrossEntropy",
+    "TokenEmbedding",
     "TransformerBlock",
     "causal_mask",
     "combine_masks",
@@ -53,5 +55,6 @@ __all__ = [
     "is_likeliest",
     "open_empty_rows",
     "padding_mask_to_attention",
+    "take_rows",
     "token_nats",
 ]

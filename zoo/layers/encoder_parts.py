@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zoo.layers.dense import Dense, as_rows
+from zoo.layers.embedding import take_rows
 from zoo.layers.feedforward import get_activation
 from zoo.layers.initializers import Normal
 
@@ -38,7 +39,7 @@ class SegmentEmbedding(keras.layers.Layer):
 
     def call(self, x, segment_ids=None):
         table = ops.cast(self.embeddings, self.compute_dtype)
-        return table[None, :1] if segment_ids is None else ops.take(table, segment_ids, axis=0)
+        return table[None, :1] if segment_ids is None else take_rows(table, segment_ids)
 
     def compute_output_spec(self, x, segment_ids=None):
         shape = (1, 1, x.shape[-1]) if segment_ids is None else x.shape

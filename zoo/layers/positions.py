@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from zoo.layers import masks
+from zoo.layers.embedding import TokenEmbedding
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -195,9 +196,7 @@ class RelativePositionBias(AttentionPosition):
         self.num_buckets = num_buckets
         self.max_distance = max_distance
         self.bidirectional = bidirectional
-        self.table = keras.layers.Embedding(
-            num_buckets, num_heads, dtype=self.dtype_policy, name="table"
-        )
+        self.table = TokenEmbedding(num_buckets, num_heads, dtype=self.dtype_policy, name="table")
 
     def build(self, input_shape=None):
         self.table.build(None)

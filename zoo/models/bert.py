@@ -2,7 +2,13 @@
 
 import keras
 
-from zoo.layers import FeedForward, MultiHeadAttention, PositionEmbedding, TransformerBlock
+from zoo.layers import (
+    FeedForward,
+    MultiHeadAttention,
+    PositionEmbedding,
+    TokenEmbedding,
+    TransformerBlock,
+)
 from zoo.layers.encoder_parts import SegmentEmbedding
 from zoo.layers.initializers import Normal
 from zoo.models.base import Backbone, token_inputs
@@ -57,7 +63,7 @@ class BERT(Backbone):
     ):
         dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
-        token_embedding = keras.layers.ReversibleEmbedding(
+        token_embedding = TokenEmbedding(
             vocab_size,
             hidden_dim,
             embeddings_initializer=Normal(0.02),

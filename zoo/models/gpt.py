@@ -3,7 +3,13 @@
 import keras
 from keras import ops
 
-from zoo.layers import FeedForward, MultiHeadAttention, PositionEmbedding, TransformerBlock
+from zoo.layers import (
+    FeedForward,
+    MultiHeadAttention,
+    PositionEmbedding,
+    TokenEmbedding,
+    TransformerBlock,
+)
 from zoo.layers.initializers import Normal
 from zoo.models.base import Backbone, token_inputs
 
@@ -53,7 +59,7 @@ class GPT(Backbone):
         # GPT-2 scales residual projections by 1/sqrt(2N) so depth does not grow variance.
         residual_stddev = 0.02 / (2 * num_layers) ** 0.5
 
-        token_embedding = keras.layers.ReversibleEmbedding(
+        token_embedding = TokenEmbedding(
             vocab_size,
             hidden_dim,
             embeddings_initializer=Normal(0.02),
