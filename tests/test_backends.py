@@ -18,7 +18,8 @@ from zoo.generation import Sampler
 GOLDEN = Path(__file__).parent / "data" / "golden_gpt.json"
 GOLDEN_BERT = Path(__file__).parent / "data" / "golden_bert.json"
 PROMPTS = ("The sea", "", "Nobody spoke “")
-DOCUMENTS = ["The sea was calm. The sky was grey. Nobody spoke.", "It was late! Was it? It was."] * 2
+TEXTS = ("The sea was calm. The sky was grey. Nobody spoke.", "It was late! Was it? It was.")
+DOCUMENTS = [*TEXTS, *TEXTS]
 
 
 def logits():
