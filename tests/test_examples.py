@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from tests.models import tiny_gpt
+from tests.models import tiny_backbone, tiny_gpt, with_weights, word_pieces
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -18,6 +18,21 @@ def test_quickstart(monkeypatch, capsys):
     assert "after two readings" in printed
     assert "ids equal: True" in printed
     assert "greedy text equal: True" in printed
+
+
+def test_encoders(monkeypatch, capsys, tmp_path):
+    pretrainer = zoo.BertPretrainer(tiny_backbone(max_length=64), word_pieces())
+    zoo.save(with_weights(pretrainer), tmp_path / "preset")
+    load = zoo.load
+    monkeypatch.setattr(
+        zoo,
+        "load",
+        lambda name, task="masked_lm", **options: load(tmp_path / "preset", task=task, **options),
+    )
+    runpy.run_path(str(EXAMPLES / "encoders.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    for line in ("behind", "pretraining", "a text", "a pair", "tags", "answer", "similarity"):
+        assert f"\n{line}" in f"\n{printed}"
 
 
 @pytest.mark.backend_free

@@ -38,7 +38,7 @@ def test_only_masked_positions_are_projected(model):
 
 
 def test_the_loss_is_the_mean_over_masked_tokens(model):
-    batches = model._batches(LOREM, batch_size=3, seed=0)
+    batches = model.batches(LOREM, 3, seed=0, is_fixed=True)
     nats, count, hits = 0.0, 0.0, 0.0
     for inputs, labels, weight in (batches[i] for i in range(len(batches))):
         logits = model(inputs)
@@ -52,7 +52,7 @@ def test_the_loss_is_the_mean_over_masked_tokens(model):
 
 
 def test_masks_are_drawn_anew_in_each_epoch_and_fixed_for_evaluation(model):
-    moving, fixed = model._batches(LOREM, 4, seed=None), model._batches(LOREM, 4, seed=0)
+    moving, fixed = model.batches(LOREM, 4), model.batches(LOREM, 4, seed=0, is_fixed=True)
 
     def read(batches):
         return np.concatenate([batches[i][0]["token_ids"] for i in range(len(batches))])

@@ -30,16 +30,23 @@ def publish(model, folder, held_out, log_file, source):
     measured = measure(model, held_out)
     draw_curve(log_file, folder / CURVE_NAME)
     write_measurements(folder / "README.md", measurement_table(measured))
-    facts = {
-        "source": source,
-        "licence": "Apache-2.0",
-        "metric": f"perplexity {measured['all']['perplexity']:.1f}",
-    }
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config["card"] = facts
-    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-    (folder / "config.json").write_text(text, encoding="utf-8")
+    write_facts(folder, source, f"perplexity {measured['all']['perplexity']:.1f}")
     return measured
+
+
+def write_facts(folder, source, metric, **entries):
+    """Put into a preset's configuration what the table of presets says of it.
+
+    Args:
+        folder: the preset folder.
+        source: str, what it was trained on.
+        metric: str, what it is worth in a few words.
+        **entries: further entries of the configuration, in place of those that stand there.
+    """
+    path = Path(folder) / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) | entries
+    config["card"] = {"source": source, "licence": "Apache-2.0", "metric": metric}
+    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def measure(model, held_out):
@@ -89,8 +96,15 @@ def write_measurements(card, table):
     card.write_text(f"{before}{start}\n{table}\n{end}{after}", encoding="utf-8")
 
 
-def draw_curve(log_file, picture):
-    """Training and held-out loss against tokens, as a PNG."""
+def draw_curve(log_file, picture, measure="loss", unit="nats per token"):
+    """Training and held-out loss against tokens, as a PNG.
+
+    Args:
+        log_file: JSON lines with `tokens`, the measure, and the same of held-out text.
+        picture: the file to write.
+        measure: str, the name of the loss in the log.
+        unit: str, what it is measured in.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -101,10 +115,10 @@ def draw_curve(log_file, picture):
     lines = [by_step[step] for step in sorted(by_step)]
     tokens = [line["tokens"] / 1e6 for line in lines]
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    axes.plot(tokens, [line["loss"] for line in lines], label="training")
-    axes.plot(tokens, [line["val_loss"] for line in lines], label="held out")
+    axes.plot(tokens, [line[measure] for line in lines], label="training")
+    axes.plot(tokens, [line[f"val_{measure}"] for line in lines], label="held out")
     axes.set_xlabel("tokens seen (millions)")
-    axes.set_ylabel("loss (nats per token)")
+    axes.set_ylabel(f"loss ({unit})")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(picture, dpi=120)

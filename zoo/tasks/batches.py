@@ -80,6 +80,13 @@ class Batches(keras.utils.PyDataset):
         return dataset.with_options(options)
 
 
+def drawn_batches(num_rows, batch_size, rng):
+    """All rows in random order as batches, each with a seed for what is drawn within it."""
+    order = rng.permutation(num_rows)
+    rows = [order[i : i + batch_size] for i in range(0, num_rows, batch_size)]
+    return list(zip(rows, rng.integers(2**32, size=len(rows)), strict=True))
+
+
 @dataclasses.dataclass
 class Examples:
     """Rows that are not padded yet.

@@ -6,8 +6,9 @@ import numpy as np
 from zoo.layers.encoder_parts import Bias, PredictionTransform, TakePositions
 from zoo.models.base import token_inputs
 from zoo.objectives import MaskTokens, pad
-from zoo.tasks.base import check_token_ids, is_text, require_something
-from zoo.tasks.batches import Batches
+from zoo.tasks.base import check_token_ids, is_text
+from zoo.tasks.batches import Batches, drawn_batches
+from zoo.tasks.documents import LearnsFromDocuments
 from zoo.tasks.language_model import LanguageModel
 from zoo.tasks.rows import RowFormat
 
@@ -25,7 +26,7 @@ def mask_head(backbone, hidden, positions):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class MaskedLM(LanguageModel):
+class MaskedLM(LearnsFromDocuments, LanguageModel):
     """An encoder that says which tokens stand behind masks.
 
     Devlin et al., 2019, section 3.1, https://arxiv.org/abs/1810.04805; documents packed into full
@@ -78,31 +79,6 @@ class MaskedLM(LanguageModel):
     def optional_inputs(self):
         return (*self.backbone.optional_inputs, "masked_positions")
 
-    def fit(self, x=None, y=None, batch_size=None, *args, validation_data=None, **kwargs):
-        """Train on documents, on arrays or on any Keras dataset; see `keras.Model.fit`."""
-        if isinstance(validation_data, (str, list, tuple)) and is_text(validation_data):
-            validation_data = self._batches(validation_data, batch_size, seed=0).for_keras()
-        kwargs["validation_data"] = validation_data
-        if not self._is_raw(x):
-            return super().fit(x, y, batch_size, *args, **kwargs)
-        data = self._batches(x, batch_size).for_keras()
-        return keras.Model.fit(self, data, None, None, *args, shuffle=False, **kwargs)
-
-    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
-        """Loss and metrics on documents, on arrays or on any Keras dataset.
-
-        Documents are masked the same way each time.
-        """
-        if not self._is_raw(x):
-            return super().evaluate(x, y, batch_size, **kwargs)
-        data = self._batches(x, batch_size, seed=0).for_keras()
-        return keras.Model.evaluate(self, data, **kwargs)
-
-    @staticmethod
-    def _is_raw(x):
-        require_something(x)
-        return is_text(x)
-
     def prepare(self, x, y=None, sample_weight=None, training=True):
         check_token_ids(x, self.backbone)
         return x, y, sample_weight
@@ -127,11 +103,17 @@ class MaskedLM(LanguageModel):
             )
         return self.tokenizer
 
-    def _batches(self, texts, batch_size, seed=None):
+    def batches(self, documents, batch_size=None, seed=None, is_fixed=False):
+        """The batches that `fit` makes of strings.
+
+        Args:
+            documents: a string or a list of strings.
+            batch_size: int.
+            seed: int; None draws one.
+            is_fixed: bool, whether every epoch is the first again, as for evaluation.
+        """
         length = self.sequence_length or self.backbone.max_length
-        documents = self.encode(texts)
-        rows = packed_rows(documents, length, self._row_format())
-        is_fixed = seed is not None
+        rows = packed_rows(self.encode(documents), length, self._row_format())
         return MaskedRows(*rows, self.objective(), batch_size or BATCH_SIZE, seed, is_fixed)
 
     def objective(self):
@@ -211,9 +193,7 @@ class MaskedRows(Batches):
         super().__init__(seed, is_fixed)
 
     def plan(self, rng):
-        order = rng.permutation(len(self.token_ids))
-        rows = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
-        return list(zip(rows, rng.integers(2**32, size=len(rows)), strict=True))
+        return drawn_batches(len(self.token_ids), self.batch_size, rng)
 
     def make(self, planned):
         rows, seed = planned

@@ -9,8 +9,9 @@ from zoo.layers.encoder_parts import Pooler
 from zoo.layers.initializers import Normal
 from zoo.models.base import token_inputs
 from zoo.objectives import NextSentencePairs, split_sentences
-from zoo.tasks.base import Task, check_token_ids, is_text, require_something
-from zoo.tasks.batches import Batches
+from zoo.tasks.base import Task, check_token_ids, is_text
+from zoo.tasks.batches import Batches, drawn_batches
+from zoo.tasks.documents import LearnsFromDocuments
 from zoo.tasks.language_model import token_weights
 from zoo.tasks.masked_lm import (
     BATCH_SIZE,
@@ -25,7 +26,7 @@ OBJECTIVES = ("masked_lm", "next_sentence")
 
 
 @keras.saving.register_keras_serializable("zoo")
-class BertPretrainer(Task):
+class BertPretrainer(LearnsFromDocuments, Task):
     """An encoder that fills in masked tokens and tells whether a second text follows the first.
 
     Devlin et al., 2019, section 3.1, https://arxiv.org/abs/1810.04805.
@@ -110,34 +111,13 @@ class BertPretrainer(Task):
         self._means[f"{objective}_accuracy"].update_state(hits, sample_weight=count)
         return loss
 
-    def fit(self, x=None, y=None, batch_size=None, *args, validation_data=None, **kwargs):
-        """Train on documents, on arrays or on any Keras dataset; see `keras.Model.fit`."""
-        if isinstance(validation_data, (list, tuple)) and is_text(validation_data):
-            validation_data = self.batches(validation_data, batch_size, 0, True).for_keras()
-        kwargs["validation_data"] = validation_data
-        if not self._is_raw(x):
-            return super().fit(x, y, batch_size, *args, **kwargs)
-        data = self.batches(x, batch_size).for_keras()
-        return keras.Model.fit(self, data, None, None, *args, shuffle=False, **kwargs)
-
-    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
-        """Losses and accuracies on documents, on arrays or on any Keras dataset.
-
-        Documents are paired and masked the same way each time.
-        """
-        if not self._is_raw(x):
-            return super().evaluate(x, y, batch_size, **kwargs)
-        data = self.batches(x, batch_size, seed=0, is_fixed=True).for_keras()
-        return keras.Model.evaluate(self, data, **kwargs)
-
-    def _is_raw(self, x):
-        require_something(x)
+    def is_raw(self, x):
         if isinstance(x, str):
             raise ValueError(
                 "Next sentences need at least two documents, since a wrong one comes from another; "
                 "got a single text. Pass a list of texts."
             )
-        return is_text(x)
+        return super().is_raw(x)
 
     def prepare(self, x, y=None, sample_weight=None, training=True):
         check_token_ids(x, self.backbone)
@@ -191,9 +171,7 @@ class SentencePairs(Batches):
 
     def plan(self, rng):
         self._rows = self.pairs(self.documents, rng)
-        order = rng.permutation(len(self._rows[0]))
-        rows = [order[i : i + self.batch_size] for i in range(0, len(order), self.batch_size)]
-        return list(zip(rows, rng.integers(2**32, size=len(rows)), strict=True))
+        return drawn_batches(len(self._rows[0]), self.batch_size, rng)
 
     def make(self, planned):
         rows, seed = planned
