@@ -270,16 +270,25 @@ def check_names(variables, tensors, path):
     missing = [name for name in variables if name not in tensors]
     unknown = [name for name in tensors if name not in variables]
     if missing or unknown:
-        parts = [
-            f"{len(names)} are {what}, such as {names[0][:80]!r}"
-            for names, what in ((missing, "missing"), (unknown, "unknown"))
-            if names
-        ]
         raise ValueError(
             f"{path} must hold exactly the {len(variables)} weights of this model, but "
-            f"{' and '.join(parts)}: it belongs to another model. "
+            f"{differences(missing, unknown)}: it belongs to another model. "
             "Load it with the config.json that it was saved with."
         )
+
+
+def differences(missing, unknown):
+    """How many names are missing and unknown, in words, with one of each."""
+    return " and ".join(
+        f"{len(names)} are {what}, such as {names[0][:80]!r}"
+        for names, what in ((missing, "missing"), (unknown, "unknown"))
+        if names
+    )
+
+
+def holds(dtype, stored):
+    """Whether a variable may take what a file stores: the same, or halves in float32."""
+    return stored == dtype or (dtype == "float32" and stored in HALF)
 
 
 def check_tensor(name, variable, tensor, path):
@@ -290,7 +299,7 @@ def check_tensor(name, variable, tensor, path):
             "Load it with the config.json that it was saved with."
         )
     stored = str(tensor.dtype)
-    if stored != dtype and not (dtype == "float32" and stored in HALF):
+    if not holds(dtype, stored):
         raise ValueError(
             f"{path}: {name!r} must be {dtype}, or float16 or bfloat16 to be widened to float32; "
             f"got {stored}. Build the model with a dtype that has {stored} variables."

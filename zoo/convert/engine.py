@@ -217,15 +217,10 @@ def check_names(wanted, known, tensors, path):
     absent = [name for one in wanted.values() for name in one.names if name not in tensors]
     unknown = [name for name in tensors if name not in known]
     if absent or unknown:
-        parts = [
-            f"{len(names)} are {what}, such as {names[0][:80]!r}"
-            for names, what in ((absent, "missing"), (unknown, "unknown"))
-            if names
-        ]
         raise ValueError(
             f"{path} must hold exactly the weights that its config.json describes, but "
-            f"{' and '.join(parts)}. Use the two files that were saved together, of a model "
-            "without additions."
+            f"{weight_files.differences(absent, unknown)}. Use the two files that were saved "
+            "together, of a model without additions."
         )
 
 
@@ -239,7 +234,7 @@ def check_tensors(one, variable, tensors, path):
                 f"{path}: {name!r} must have the shape {shape}, as the config.json describes it; "
                 f"got {tensor.shape}. Use the two files that were saved together."
             )
-        if stored != dtype and not (dtype == "float32" and stored in weight_files.HALF):
+        if not weight_files.holds(dtype, stored):
             halves = " (or float16 or bfloat16, which are widened)" if dtype == "float32" else ""
             raise ValueError(
                 f"{path}: {name!r} must be {dtype}{halves}, as the model's weights are; got "
