@@ -1,12 +1,26 @@
-"""Scores of whole test sets: labels, named entities, answers. One call each, in plain numbers."""
+"""Scores of whole test sets: labels, named entities, answers, texts. One call, plain numbers.
+
+Those of lists take the truth first, then what was predicted.
+"""
 
 import re
 import string
 from collections import Counter
 
 import numpy as np
+from zoo.training.metrics_text import bleu, chrf, perplexity, rouge
 
 from zoo.tasks.spans import entities
+
+__all__ = [
+    "bleu",
+    "chrf",
+    "classification_scores",
+    "entity_f1",
+    "perplexity",
+    "rouge",
+    "squad_scores",
+]
 
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
