@@ -97,6 +97,11 @@ def _on_every_backend(target):
     return {(backend, "keras_hub"): target for backend in BACKENDS}
 
 
+def _on_texts(claim):
+    targets = _on_every_backend(1.3) | {("torch", "transformers"): 1.0}
+    return _rows(claim, "texts_per_second", "minilm", claim, targets)
+
+
 def _everywhere(target):
     return _on_every_backend(target) | {("torch", "transformers"): target}
 
@@ -142,13 +147,15 @@ CLAIMS = {
         _tokenising(Series("keras_hub", "tensorflow", "gpt_small", "tokenise"), 8.0),
         _tokenising(Series("transformers", "torch", "gpt_small", "tokenise"), 1.0),
     ],
+    "finetune": _on_texts("finetune"),
+    "embed": _on_texts("embed"),
 }
 
 # The others get as many rounds as are asked for and as there is time for.
 MOST_ROUNDS = {"generate-16": 1, "first-token": 1}
 
 # Left out unless named by `--only`: half an hour does not hold them too.
-ON_REQUEST = ("generate-1-large",)
+ON_REQUEST = ("generate-1-large", "finetune", "embed")
 
 # TensorFlow would take another two minutes to compile.
 _CURVE_BACKENDS = ("jax", "torch")

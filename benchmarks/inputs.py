@@ -1,7 +1,9 @@
 """The same token ids and the same text for every library."""
 
+import math
 import random
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,10 @@ import numpy as np
 SEED = 0
 PROSE = Path(__file__).parents[1] / "examples" / "data"
 SENTENCES = 5  # of a paragraph
+MEDIAN_WORDS = 30  # of a passage; with the spread below, about one in fifteen has over 128 tokens
+SPREAD = 0.6
+RARE = 5  # words seen less often are spelled in pieces, so that a word has 1.2 tokens
+ENDINGS = 400
 
 
 def training_rows(sizes, rows, length):
@@ -26,8 +32,7 @@ def prompts(sizes, lengths):
 
 def paragraphs(num_bytes):
     """English of about so many bytes: sentences of "Alice", drawn again and again."""
-    prose = " ".join(path.read_text(encoding="utf-8") for path in sorted(PROSE.glob("*.txt")))
-    sentences = re.split(r"(?<=[.!?])\s+", " ".join(prose.split()))
+    sentences = re.split(r"(?<=[.!?])\s+", _prose())
     draw = random.Random(SEED)
     texts, size = [], 0
     while size < num_bytes:
@@ -35,3 +40,42 @@ def paragraphs(num_bytes):
         texts.append(text)
         size += len(text.encode())
     return texts
+
+
+def passages(count):
+    """English of lengths as reviews or news items have: pieces of "Alice", drawn at random."""
+    generator = np.random.default_rng(SEED)
+    words = _prose().split()
+    lengths = generator.lognormal(math.log(MEDIAN_WORDS), SPREAD, count).astype(int).clip(min=3)
+    starts = generator.integers(0, len(words) - lengths)
+    pairs = zip(starts, lengths, strict=True)
+    return [" ".join(words[start : start + length]) for start, length in pairs]
+
+
+def labels(sizes, count):
+    """A random label for each of so many texts."""
+    return np.random.default_rng(SEED).integers(0, sizes.num_labels, count, "int32")
+
+
+def word_pieces(size):
+    """A lower-case WordPiece vocabulary of this size, in the order of its ids.
+
+    As in BERT's, places that nothing takes are named "[unused0]" and so on.
+    """
+    words = Counter(re.findall(r"\w+|[^\w\s]", _prose().lower()))
+    characters = sorted({character for word in words for character in word})
+    frequent = [word for word, n in words.most_common() if n >= RARE and len(word) > 1]
+    endings = Counter()
+    for word, n in words.items():
+        for length in range(2, min(5, len(word))):
+            endings[f"##{word[-length:]}"] += n
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    pieces += [*characters, *(f"##{character}" for character in characters), *frequent]
+    pieces += [ending for ending, _ in endings.most_common(ENDINGS)]
+    pieces += [f"[unused{i}]" for i in range(size - len(pieces))]
+    return pieces[:size]
+
+
+def _prose():
+    prose = " ".join(path.read_text(encoding="utf-8") for path in sorted(PROSE.glob("*.txt")))
+    return " ".join(prose.split())

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import numpy as np
 
-from benchmarks import inputs
+from benchmarks import inputs, text_measures
 from benchmarks.sizes import Sizes, Workload
 from benchmarks.timing import peak_bytes, seconds_of, steady_seconds
 
@@ -154,5 +154,7 @@ MEASURES = {
         tokenise,
         train_curve,
         decode_curve,
+        text_measures.finetune,
+        text_measures.embed,
     )
 }

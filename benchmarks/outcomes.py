@@ -16,6 +16,7 @@ COLUMNS = (
 )
 UNITS = {
     "tokens_per_second": (1, "tokens/s"),
+    "texts_per_second": (1, "texts/s"),
     "megabytes_per_second": (1, "MB/s"),
     "seconds": (1, "s"),
     "first_call_seconds": (1, "s"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Sizes:
-    """The shape of a GPT-2."""
+    """The shape of a GPT-2, or of a BERT with a head for labels."""
 
     vocab_size: int
     num_layers: int
@@ -13,9 +13,12 @@ class Sizes:
     num_heads: int
     context: int
     dropout: float
+    family: str = "gpt"
+    num_labels: int = 2
 
     @property
     def num_parameters(self):
+        """Of a GPT-2."""
         table = (self.vocab_size + self.context) * self.hidden_dim
         block = 12 * self.hidden_dim**2 + 13 * self.hidden_dim
         return table + self.num_layers * block + 2 * self.hidden_dim
@@ -37,6 +40,8 @@ class Workload:
     memory_length: int = 512
     memory_steps: int = 2  # the second has the optimizer's state from its start
     text_bytes: int = 10_000_000
+    texts: int = 256  # for an encoder
+    texts_per_batch: int = 32
     curve_lengths: tuple = (128, 256, 512, 1024, 2048)
     curve_tokens: tuple = (64, 256, 768)
     lap_seconds: float = 1.2  # a lap of training has as many steps as this takes
@@ -50,6 +55,7 @@ SIZES = {
     "large_vocabulary": Sizes(50_257, 6, 384, 6, context=1024, dropout=0.1),
     "gpt2": Sizes(50_257, 12, 768, 12, context=1024, dropout=0.1),
     "gpt2_medium": Sizes(50_257, 24, 1024, 16, context=1024, dropout=0.1),
+    "minilm": Sizes(30_522, 6, 384, 12, context=128, dropout=0.1, family="bert"),
 }
 
 QUICK_WORKLOAD = Workload(
@@ -63,6 +69,8 @@ QUICK_WORKLOAD = Workload(
     long_prompt=20,
     memory_length=16,
     text_bytes=200_000,
+    texts=12,
+    texts_per_batch=4,
     curve_lengths=(8, 16),
     curve_tokens=(4, 8, 12),
     lap_seconds=0.0,

@@ -1,13 +1,13 @@
 """One process that measures one library on one backend; its last line of output is JSON."""
 
 import argparse
-import importlib
 import json
 import os
 import time
 from pathlib import Path
 
 from benchmarks.failures import message
+from benchmarks.libraries import import_library
 from benchmarks.measures import MEASURES, Task
 from benchmarks.sizes import SIZES, choose
 
@@ -16,12 +16,13 @@ def main():
     args = parse_arguments()
     os.environ.update(KERAS_BACKEND=args.backend, TF_CPP_MIN_LOG_LEVEL="3", HF_HUB_OFFLINE="1")
     values = {}
+    sizes, workload = choose(args.sizes, args.quick)
     try:
-        library = importlib.import_module(f"benchmarks.libraries.{args.library}")
+        library = import_library(args.library, sizes.family)
     except Exception as error:
         values = {name: {"error": message(error)} for name in args.measures}
     else:
-        task = Task(library, *choose(args.sizes, args.quick), args.preset, args.started)
+        task = Task(library, sizes, workload, args.preset, args.started)
         for name in args.measures:
             start = time.perf_counter()
             try:
@@ -34,7 +35,7 @@ def main():
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--library", required=True, help="a module of benchmarks.libraries")
+    parser.add_argument("--library", required=True, help="see benchmarks.libraries")
     parser.add_argument("--backend", required=True, choices=["jax", "torch", "tensorflow"])
     parser.add_argument("--sizes", required=True, choices=SIZES)
     parser.add_argument("--measures", required=True, type=lambda names: names.split(","))

@@ -21,10 +21,29 @@ def tokenizer():
 
 
 def tiny_gpt(with_tokenizer=True, max_length=64, scale=0.3, **overrides):
-    """A two-layer GPT whose weights are drawn by NumPy, so that every backend has the same."""
-    arguments = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16, "dropout": 0.0, **overrides}
+    """A one-layer GPT whose weights are drawn by NumPy, so that every backend has the same."""
+    arguments = {"num_layers": 1, "num_heads": 2, "hidden_dim": 16, "dropout": 0.0, **overrides}
     backbone = zoo.models.GPT(vocab_size=VOCAB_SIZE, max_length=max_length, **arguments)
     return with_weights(zoo.CausalLM(backbone, tokenizer() if with_tokenizer else None), scale)
+
+
+def tiny_transformer(with_tokenizer=True, max_length=64, scale=0.3, task=None, **overrides):
+    """A small encoder-decoder as a `zoo.Seq2SeqLM`; `task` holds that one's arguments."""
+    arguments = {"num_layers": 1, "num_heads": 2, "hidden_dim": 16, "dropout": 0.0, **overrides}
+    arguments = {"vocab_size": VOCAB_SIZE, "max_length": max_length, **arguments}
+    backbone = zoo.models.Transformer(**arguments)
+    words = tokenizer() if with_tokenizer else None
+    return with_weights(zoo.Seq2SeqLM(backbone, words, **(task or {})), scale)
+
+
+def tiny_lstm(with_tokenizer=True, max_length=64, scale=0.5, task_arguments=None, **overrides):
+    """A two-layer LSTM language model, wider inside, whose weights are drawn by NumPy."""
+    arguments = {"num_layers": 2, "hidden_dim": 16, "inner_dim": 24, "dropout": 0.0, **overrides}
+    backbone = zoo.models.LSTM(vocab_size=VOCAB_SIZE, max_length=max_length, **arguments)
+    model = zoo.CausalLM(
+        backbone, tokenizer() if with_tokenizer else None, **(task_arguments or {})
+    )
+    return with_weights(model, scale)
 
 
 @functools.cache

@@ -1,5 +1,7 @@
 """The libraries that are measured, each behind the same few functions.
 
+`gpt` holds a module for each library with
+
     build(sizes)            a `Model` with random weights, ready to train
     load(folder)            a `Model` from a folder that its `save` has written
     text_packer(length)     a function: texts to rows of `length` tokens, of gpt-small's tokenizer
@@ -10,10 +12,25 @@
     Model.logits(token_ids)                   as a NumPy array
     Model.save(folder)
 
+and `bert`, with the vocabulary of `inputs.word_pieces`,
+
+    build_classifier(sizes)     a `Classifier` into `sizes.num_labels` with random weights
+    build_embedder(sizes)       an `Embedder` with random weights
+
+    Classifier.fit(texts, labels, rows)       train for an epoch; the mean loss of its steps
+    Classifier.count_tokens(texts)            how many tokens of each text it reads
+    Embedder.encode(texts)                    a unit vector for each text, as a NumPy array
+
 A module has those of them that its library is measured by, and imports the library at its top:
 the first import is part of what loading costs.
 """
 
+import importlib
 from pathlib import Path
 
 TOKENIZER = Path(__file__).parents[2] / "presets" / "gpt-small" / "tokenizer.json"
+
+
+def import_library(name, family):
+    """The module of a library for models of a family, `"gpt"` or `"bert"`."""
+    return importlib.import_module(f"benchmarks.libraries.{family}.{name}")

@@ -2,7 +2,7 @@
 
 import torch
 
-from benchmarks.libraries import transformers
+from benchmarks.libraries.gpt import transformers
 
 
 def build(sizes):

@@ -1,0 +1,1 @@
+"""BERT in each of the libraries, on texts."""

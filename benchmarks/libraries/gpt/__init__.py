@@ -1,0 +1,1 @@
+"""GPT-2 in each of the libraries, on token ids."""
