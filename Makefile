@@ -21,7 +21,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # One thread per test worker: they would only wait for each other.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false \
-	TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false
+	TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1
+
+# Toys are compiled far longer than they run, so JAX's compiler need not try hard.
+QUICK_COMPILER := XLA_FLAGS="--xla_cpu_multi_thread_eigen=false \
+	--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 .PHONY: demo test bench lint format clean install $(BACKENDS:%=test-%)
 
@@ -36,7 +40,8 @@ test: install
 
 $(BACKENDS:%=test-%): test-%: install
 	@echo; echo "================ tests under $* ================"
-	KERAS_BACKEND=$* $(ONE_THREAD) $(BIN)/pytest -n $(JOBS) --dist loadfile \
+	KERAS_BACKEND=$* $(ONE_THREAD) $(QUICK_COMPILER) \
+		$(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder \
 		$(if $(filter $*,$(firstword $(BACKENDS))),,-m "not backend_free") $(PYTEST_ARGS)
 
 bench: $(BENCH_STAMP)

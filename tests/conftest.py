@@ -9,6 +9,24 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports Te
 import keras
 import pytest
 
+# Files of few but long tests. Started last, one of them would keep a single worker busy.
+SLOW_FILES = (
+    "test_encoder_export.py",
+    "test_readme.py",
+    "test_examples.py",
+    "test_convert.py",
+    "test_causal_lm.py",
+    "test_generation.py",
+    "test_exporting.py",
+    "test_backends.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the slowest files; within a file, keep the order."""
+    ranks = {name: rank for rank, name in enumerate(SLOW_FILES)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(SLOW_FILES)))
+
 
 @pytest.fixture(autouse=True)
 def seed():

@@ -18,12 +18,13 @@ def usual_optimizer(peak, num_rows, batch_size, epochs, weight_decay=0.01):
 
 
 def over_seeds(run, seeds):
-    """`run(seed)` for seeds 0, 1, ...: a list of the scores, dicts of numbers."""
+    """`run(seed)` for seeds 0, 1, ...: a list of the scores, dicts in which numbers are printed."""
     scores = []
     for seed in range(seeds):
         keras.utils.set_random_seed(seed)
         scores.append(run(seed))
-        print(f"seed {seed}:", {name: round(value, 4) for name, value in scores[-1].items()})
+        numbers = {k: round(v, 4) for k, v in scores[-1].items() if isinstance(v, float)}
+        print(f"seed {seed}:", numbers, flush=True)
     return scores
 
 

@@ -22,6 +22,7 @@ from zoo.training.publishing import CURVE_NAME, draw_curve, write_facts, write_m
 from zoo.training.schedules import WarmupStableDecay
 
 import zoo
+from zoo.layers import SinusoidalPositions
 from zoo.models import BERT
 from zoo.objectives import split_sentences
 from zoo.tasks import BertPretrainer
@@ -75,11 +76,31 @@ def load_sentences(path):
     return [list(itertools.islice(sentences, int(count))) for count in counts]
 
 
+def let_neighbours_meet(backbone):
+    """Start with attention that looks around each position, which a short run hardly finds.
+
+    Trockman and Kolter, 2023, section 3, https://arxiv.org/abs/2305.09828: positions start as
+    sinusoids, of which near ones are alike, and each head's queries and keys as one projection.
+    """
+    table = backbone.position_embedding.embeddings
+    waves = SinusoidalPositions(base=1000)(keras.ops.zeros((1, *table.shape)))
+    table.assign(0.03 * waves[0])
+    rng = np.random.default_rng(SEED)
+    width, num_heads = BACKBONE["hidden_dim"], BACKBONE["num_heads"]
+    for block in backbone.blocks:
+        kernel = keras.ops.convert_to_numpy(block.attention.qkv.kernel).copy()
+        shape = (num_heads, width, width // num_heads)
+        heads = np.linalg.qr(rng.normal(size=shape))[0]
+        kernel[:, : 2 * width] = np.tile(np.concatenate(heads, axis=1), 2)
+        block.attention.qkv.kernel.assign(kernel)
+
+
 def train(args):
     """Train from scratch or from the checkpoint in the output folder."""
     keras.utils.set_random_seed(SEED)
     tokenizer = Tokenizer.load(args.preset)
     backbone = BERT(**BACKBONE, dtype="mixed_bfloat16")
+    let_neighbours_meet(backbone)
     # A short run learns sooner from more masks, and from pieces of words, than from whole words.
     model = BertPretrainer(backbone, tokenizer, args.length, args.mask_rate, whole_words=False)
     schedule = WarmupStableDecay(args.peak, args.warmup, args.decay, args.steps)

@@ -16,7 +16,7 @@ def run(args, parts, labels):
     """Fine-tune once; the share of words of the test part that are tagged right."""
     known = args.model in pretrained.CHECKPOINTS
     name = pretrained.fetch(args.model) if known else args.model
-    model = zoo.load(name, task="token_classification", labels=labels)
+    model = zoo.load(name, task="token_classification", labels=labels, weights=not args.untrained)
     sentences, tags = parts["train"]
     model.compile(usual_optimizer(args.rate, len(sentences), args.batch_size, args.epochs))
     model.fit(sentences, tags, batch_size=args.batch_size, epochs=args.epochs, verbose=2)
@@ -34,6 +34,7 @@ def main():
     """Train with several seeds and print the accuracy on the test part."""
     parser = argparse.ArgumentParser(description="Fine-tune on parts of speech.")
     parser.add_argument("--model", default="bert-small", help="a preset or a checkpoint")
+    parser.add_argument("--untrained", action="store_true", help="start from random weights")
     parser.add_argument("--rate", type=float, default=2e-4, help="the highest learning rate")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=32)

@@ -2,6 +2,7 @@
 
 python -m zoo.training.recipes.sentiment --model all-minilm-l6-v2
 python -m zoo.training.recipes.sentiment --model bert-small --rate 2e-4
+python -m zoo.training.recipes.sentiment --model bert-small --rate 2e-4 --untrained
 python -m zoo.training.recipes.sentiment --model tf-idf
 python -m zoo.training.recipes.sentiment --data chinese_reviews --model scratch --rate 5e-4
 """
@@ -29,7 +30,8 @@ def make_model(args, texts):
         return zoo.TextClassifier(backbone, tokenizer, LABELS, pooling="mean")
     known = args.model in pretrained.CHECKPOINTS
     name = pretrained.fetch(args.model) if known else args.model
-    return zoo.load(name, task="text_classification", labels=LABELS, pooling=args.pooling)
+    options = {"labels": LABELS, "pooling": args.pooling, "weights": not args.untrained}
+    return zoo.load(name, task="text_classification", **options)
 
 
 def run(args, parts):
@@ -75,6 +77,7 @@ def main():
     parser.add_argument(
         "--model", default="bert-small", help="a preset, a checkpoint, scratch, tf-idf"
     )
+    parser.add_argument("--untrained", action="store_true", help="start from random weights")
     parser.add_argument("--pooling", default="mean", choices=["first", "mean"])
     parser.add_argument("--rate", type=float, default=5e-5, help="the highest learning rate")
     parser.add_argument("--epochs", type=int, default=3)
