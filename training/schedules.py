@@ -3,6 +3,10 @@
 import keras
 from keras import ops
 
+from zoo.tasks.schedules import InverseSquareRoot
+
+__all__ = ["InverseSquareRoot", "WarmupStableDecay"]
+
 
 @keras.saving.register_keras_serializable("zoo")
 class WarmupStableDecay(keras.optimizers.schedules.LearningRateSchedule):

@@ -10,12 +10,14 @@ import keras
 
 from zoo import hub
 from zoo import weights as weight_files
-from zoo.models import BERT, GPT, DistilBERT, RoBERTa
+from zoo.models import BERT, GPT, LSTM, DistilBERT, RoBERTa, Transformer
+from zoo.models.transformer import POSITIONS, RELATIVE_BUCKETS
 from zoo.tasks import (
     BertPretrainer,
     CausalLM,
     MaskedLM,
     QuestionAnswerer,
+    Seq2SeqLM,
     TextClassifier,
     TextEmbedder,
     TokenClassifier,
@@ -26,9 +28,17 @@ FORMAT_VERSION = 1
 MAX_CONFIG_BYTES = 2**20
 MAX_LABELS = 2**16
 
-FAMILIES = {"gpt": GPT, "bert": BERT, "roberta": RoBERTa, "distilbert": DistilBERT}
+FAMILIES = {
+    "gpt": GPT,
+    "bert": BERT,
+    "roberta": RoBERTa,
+    "distilbert": DistilBERT,
+    "transformer": Transformer,
+    "lstm": LSTM,
+}
 TASKS = {
     "causal_lm": CausalLM,
+    "seq2seq": Seq2SeqLM,
     "masked_lm": MaskedLM,
     "pretraining": BertPretrainer,
     "text_classification": TextClassifier,
@@ -37,7 +47,14 @@ TASKS = {
     "embedding": TextEmbedder,
 }
 DECODER_TASKS = ("causal_lm",)
-ENCODER_TASKS = tuple(name for name in TASKS if name not in DECODER_TASKS)
+SEQ2SEQ_TASKS = ("seq2seq",)
+ENCODER_TASKS = tuple(name for name in TASKS if name not in DECODER_TASKS + SEQ2SEQ_TASKS)
+LSTM_TASKS = ("causal_lm", "text_classification", "token_classification")
+FAMILY_TASKS = {  # others are encoders
+    "gpt": DECODER_TASKS,
+    "transformer": SEQ2SEQ_TASKS,
+    "lstm": LSTM_TASKS,
+}
 
 # Of every argument that a config or an override may give: its type and range. Which ones a class
 # takes, and which it needs, its signature says; None is allowed where it is the default.
@@ -47,8 +64,11 @@ ARGUMENTS = {
     "num_heads": (int, 1, 2**12),
     "hidden_dim": (int, 1, 2**17),
     "mlp_dim": (int, 1, 2**20),
+    "inner_dim": (int, 1, 2**17),
     "max_length": (int, 1, 2**24),
     "sequence_length": (int, 1, 2**24),
+    "source_length": (int, 1, 2**24),
+    "target_length": (int, 1, 2**24),
     "num_segments": (int, 0, 2**8),
     "norm_epsilon": (float, 0, 1),
     "mask_rate": (float, 0, 1),
@@ -58,10 +78,18 @@ ARGUMENTS = {
     "max_answer_length": (int, 1, 2**24),
     "no_answer_threshold": (float, -1e6, 1e6),
     "whole_words": (bool,),
+    "position": POSITIONS,
+    "pre_norm": (bool,),
+    "label_smoothing": (float, 0, 1),
     "labels": (list,),
     "pooling": ("first", "mean"),
     "dropout": (float, 0, 1),
     "attention_dropout": (float, 0, 1),
+    "input_dropout": (float, 0, 1),
+    "word_dropout": (float, 0, 1),
+    "weight_dropout": (float, 0, 1),
+    "bidirectional": (bool,),
+    "stateful": (bool,),
     "dtype": ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"),
 }
 MADE_BY_LOAD = ("self", "backbone", "tokenizer", "kwargs")  # never in a config
@@ -124,7 +152,7 @@ def choose(what, name, table, source):
 def choose_task(family, task, source):
     """Raise ValueError unless there is such a task, and this family can do it."""
     choose("task", task, TASKS, source)
-    names = DECODER_TASKS if family == "gpt" else ENCODER_TASKS
+    names = FAMILY_TASKS.get(family, ENCODER_TASKS)
     if task not in names:
         raise ValueError(
             f"{source}: the task of a {family} model must be one of {', '.join(names)}; got {task}."
@@ -242,9 +270,44 @@ def segmentless_parameters(vocab_size, num_layers=6, hidden_dim=768, **arguments
     return bert_parameters(vocab_size, num_layers, hidden_dim, num_segments=0, **arguments)
 
 
+def transformer_parameters(
+    vocab_size,
+    num_layers,
+    num_heads,
+    hidden_dim,
+    mlp_dim=None,
+    max_length=512,
+    position="sinusoidal",
+    pre_norm=False,
+    **_,
+):
+    encoder = gpt_parameters(0, num_layers, hidden_dim, mlp_dim, 0)
+    cross_attention = 4 * hidden_dim * (hidden_dim + 1) + 2 * hidden_dim
+    count = vocab_size * hidden_dim + 2 * encoder + num_layers * cross_attention
+    if not pre_norm:  # no norm at the end of a stack
+        count -= 2 * 2 * hidden_dim
+    if position == "learned":
+        count += 2 * max_length * hidden_dim
+    if position == "relative":
+        count += 2 * RELATIVE_BUCKETS * num_heads
+    return count
+
+
+def lstm_parameters(vocab_size, num_layers, hidden_dim, inner_dim=None, bidirectional=False, **_):
+    widths = [inner_dim or hidden_dim] * (num_layers - 1) + [hidden_dim]
+    count, below = vocab_size * hidden_dim, hidden_dim
+    for width in widths:
+        units = width // 2 if bidirectional else width
+        count += 4 * width * (below + units + 1)
+        below = width
+    return count
+
+
 PARAMETERS = {
     "gpt": gpt_parameters,
     "bert": bert_parameters,
     "roberta": segmentless_parameters,
     "distilbert": segmentless_parameters,
+    "transformer": transformer_parameters,
+    "lstm": lstm_parameters,
 }

@@ -1,9 +1,12 @@
 """The run that made `bert-small`: about 10 M parameters on public-domain English.
 
     python -m zoo.training.recipes.bert_small data       # corpora, tokenizer, sentences as ids
-    python -m zoo.training.recipes.bert_small train      # resumes from its own checkpoint
+    python -m zoo.training.recipes.bert_small train --length 32 --batch-size 128 --until 500
+    python -m zoo.training.recipes.bert_small train --until 850     # rows of 128, then of 256
+    python -m zoo.training.recipes.bert_small train --length 256 --batch-size 16
     python -m zoo.training.recipes.bert_small publish    # evaluation, curve, card, preset folder
 
+Training resumes from its own checkpoint: short rows first, in which neighbours are found sooner.
 Set KERAS_BACKEND=torch on a CPU with bfloat16 instructions, where it is the fastest. Tatoeba is
 left out, as its sentences do not follow one another. Muon (Liu et al., 2025,
 https://arxiv.org/abs/2502.16982) moves the hidden matrices, Adam the rest.
@@ -76,23 +79,11 @@ def load_sentences(path):
     return [list(itertools.islice(sentences, int(count))) for count in counts]
 
 
-def let_neighbours_meet(backbone):
-    """Start with attention that looks around each position, which a short run hardly finds.
-
-    Trockman and Kolter, 2023, section 3, https://arxiv.org/abs/2305.09828: positions start as
-    sinusoids, of which near ones are alike, and each head's queries and keys as one projection.
-    """
-    table = backbone.position_embedding.embeddings
+def start_with_waves(position_embedding):
+    """Learned positions start as sinusoids, so that those of later, longer rows are no noise."""
+    table = position_embedding.embeddings
     waves = SinusoidalPositions(base=1000)(keras.ops.zeros((1, *table.shape)))
     table.assign(0.03 * waves[0])
-    rng = np.random.default_rng(SEED)
-    width, num_heads = BACKBONE["hidden_dim"], BACKBONE["num_heads"]
-    for block in backbone.blocks:
-        kernel = keras.ops.convert_to_numpy(block.attention.qkv.kernel).copy()
-        shape = (num_heads, width, width // num_heads)
-        heads = np.linalg.qr(rng.normal(size=shape))[0]
-        kernel[:, : 2 * width] = np.tile(np.concatenate(heads, axis=1), 2)
-        block.attention.qkv.kernel.assign(kernel)
 
 
 def train(args):
@@ -100,12 +91,18 @@ def train(args):
     keras.utils.set_random_seed(SEED)
     tokenizer = Tokenizer.load(args.preset)
     backbone = BERT(**BACKBONE, dtype="mixed_bfloat16")
-    let_neighbours_meet(backbone)
+    start_with_waves(backbone.position_embedding)
     # A short run learns sooner from more masks, and from pieces of words, than from whole words.
     model = BertPretrainer(backbone, tokenizer, args.length, args.mask_rate, whole_words=False)
     schedule = WarmupStableDecay(args.peak, args.warmup, args.decay, args.steps)
+    # Blocks with norms after them want a lower rate than the embeddings.
     optimizer = keras.optimizers.Muon(
-        schedule, adam_beta_2=0.98, weight_decay=0.1, adam_weight_decay=0.0, global_clipnorm=1.0
+        schedule,
+        adam_beta_2=0.98,
+        weight_decay=0.1,
+        adam_weight_decay=0.0,
+        adam_lr_ratio=3.0,
+        global_clipnorm=1.0,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     model.compile(optimizer=optimizer)
@@ -118,7 +115,7 @@ def train(args):
     model.fit(
         (rows.at_step(step) for step in itertools.count(start)),
         initial_epoch=start // args.eval_every,
-        epochs=args.steps // args.eval_every,
+        epochs=(args.until or args.steps) // args.eval_every,
         steps_per_epoch=args.eval_every,
         validation_data=held_out.for_keras(),
         validation_steps=args.eval_batches,
@@ -168,10 +165,11 @@ def main():
     """Run one stage."""
     parser = argparse.ArgumentParser(description="Make the preset bert-small.")
     parser.add_argument("stage", choices=["data", "train", "publish"])
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--peak", type=float, default=3e-3, help="the highest learning rate")
-    parser.add_argument("--warmup", type=int, default=100, help="steps to it")
-    parser.add_argument("--decay", type=int, default=900, help="steps from it to 0, at the end")
+    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--until", type=int, help="the step to stop at for now")
+    parser.add_argument("--peak", type=float, default=1e-3, help="the highest learning rate")
+    parser.add_argument("--warmup", type=int, default=60, help="steps to it")
+    parser.add_argument("--decay", type=int, default=350, help="steps from it to 0, at the end")
     parser.add_argument("--length", type=int, default=128, help="tokens in a row")
     parser.add_argument("--mask-rate", type=float, default=0.25, help="share of tokens to learn")
     parser.add_argument("--batch-size", type=int, default=32, help="rows")

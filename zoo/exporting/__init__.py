@@ -73,6 +73,7 @@ def export(model, path, format="saved_model"):
     Raises:
         ImportError: if TensorFlow is not installed.
         TypeError: if `model` is not a task.
+        NotImplementedError: for a `zoo.Seq2SeqLM`, of whose decoding there is no graph yet.
         ValueError: if the format is unknown or the tokenizer is of another kind.
         FileExistsError: if something other than a SavedModel is in the way.
         OSError: if the folder cannot be written; `PermissionError` where that is forbidden.

@@ -5,7 +5,7 @@ import importlib.util
 import json
 import os
 
-from zoo.tasks import CausalLM, QuestionAnswerer, Task, TokenClassifier
+from zoo.tasks import CausalLM, QuestionAnswerer, Seq2SeqLM, Task, TokenClassifier
 from zoo.tokenizers.streaming import BYTE_OF
 
 DISK_FULL = os.strerror(errno.ENOSPC)
@@ -21,11 +21,16 @@ def check_format(format):
 
 
 def check_model(model):
-    """Raise TypeError for what cannot be exported, ValueError for its tokenizer."""
+    """Raise TypeError or NotImplementedError for what has no graph, ValueError for a tokenizer."""
     if not isinstance(model, Task):
         raise TypeError(
             f"export takes a task, such as a zoo.CausalLM; got {type(model).__name__}. Put a "
             "backbone into one, as in zoo.CausalLM(backbone, tokenizer)."
+        )
+    if isinstance(model, Seq2SeqLM):
+        raise NotImplementedError(
+            "A Seq2SeqLM cannot be exported yet: there is no graph of its decoding. Serve it from "
+            "Python, with zoo.save, zoo.load and generate."
         )
     if model.tokenizer is None:
         return

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from zoo.generation import Sampler, choose_tokens
+from zoo.generation.decoder import read_prompts
 from zoo.generation.noise import GOLDEN_RATIO, MULTIPLIERS
 
 GREEDY = Sampler(temperature=0.0).kind
@@ -59,7 +60,7 @@ def generate_tokens(backbone, prompts, end_id, max_new_tokens, temperature, top_
 
     cache = backbone.make_cache(batch_size, prompt_length + max_new_tokens)
     shapes = tf.nest.map_structure(lambda x: x.shape, cache)
-    hidden, cache = backbone.call_with_cache(token_ids, cache, 0)
+    hidden, cache = read_prompts(backbone, token_ids, lengths, cache)
     last = tf.gather(hidden, lengths - 1, batch_dims=1)
     token = choose(backbone.logits(last), 0)
     tokens = tf.fill([batch_size, max_new_tokens], end_id)

@@ -4,6 +4,7 @@
 """
 
 import errno
+import math
 import sys
 
 import tensorflow as tf
@@ -13,6 +14,7 @@ from zoo.exporting.encoder_signatures import encoder_signatures
 from zoo.exporting.graph_functions import TEXT, graph_function, require
 from zoo.exporting.graph_generation import generate_tokens
 from zoo.exporting.graph_tokenizer import GraphTokenizer, as_utf8
+from zoo.generation.decoder import context_length
 from zoo.layers import token_nats
 from zoo.loading import load
 from zoo.tasks.causal_lm import CausalLM
@@ -92,7 +94,7 @@ def tokenize_signature(tokenizer):
 
 def generate_signature(backbone, tokenizer):
     """`(text, max_new_tokens, temperature, top_p, seed) -> text`."""
-    max_length = backbone.max_length
+    most = context_length(backbone)
 
     @graph_function(
         TEXT,
@@ -110,17 +112,18 @@ def generate_signature(backbone, tokenizer):
         ):
             text = require(text, is_right, f"{rule}; got", value)
         prompts = fill_empty(tokenizer.encode(text), tokenizer.end_id)
-        longest = tf.reduce_max(tf.concat([prompts.row_lengths(), [0]], axis=0))
-        checked = require(
-            prompts.flat_values,
-            longest + tf.cast(max_new_tokens, "int64") <= max_length,
-            f"The tokens of a prompt and max_new_tokens must fit into the context of {max_length} "
-            "tokens; got",
-            longest,
-            "and",
-            max_new_tokens,
-        )
-        prompts = prompts.with_flat_values(checked)
+        if not math.isinf(most):
+            longest = tf.reduce_max(tf.concat([prompts.row_lengths(), [0]], axis=0))
+            checked = require(
+                prompts.flat_values,
+                longest + tf.cast(max_new_tokens, "int64") <= most,
+                f"The tokens of a prompt and max_new_tokens must fit into the context of {most} "
+                "tokens; got",
+                longest,
+                "and",
+                max_new_tokens,
+            )
+            prompts = prompts.with_flat_values(checked)
         tokens = generate_tokens(
             backbone, prompts, tokenizer.end_id, max_new_tokens, temperature, top_p, seed
         )

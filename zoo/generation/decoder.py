@@ -1,9 +1,12 @@
 """Cached decoding: one prefill at the prompts' length, then one step per token.
 
 Rows of a batch have prompts of different lengths. All are aligned on the left; each row has a
-position of its own, and a step writes its token's keys there, over what padding left behind. So
-a row computes exactly what it would compute alone.
+position of its own, and a step writes its token's keys there, over what padding left behind; a
+recurrent state is that after the row's last real token. So a row computes exactly what it would
+compute alone.
 """
+
+import math
 
 import numpy as np
 from keras import ops
@@ -39,7 +42,7 @@ class Decoder:
         Returns:
             A `Decoding` that holds one new token a row.
         """
-        max_length = self.model.backbone.max_length
+        max_length = context_length(self.model.backbone)
         lengths = np.array([len(p) for p in prompts], "int32")
         prompt_length = bucket(lengths.max(), PROMPT_BUCKETS, max_length)
         cache_length = bucket(lengths.max() + max_new_tokens, CACHE_BUCKETS, max_length)
@@ -62,7 +65,7 @@ class Decoder:
         if key not in self.functions:
             self.functions[key] = (
                 compile_function(self.model, self._make_prefill(kind, cache_length)),
-                compile_loop(self.model, _is_unfinished, self._make_step(kind)),
+                compile_loop(self.model, is_unfinished, self._make_step(kind)),
             )
         return self.functions[key]
 
@@ -72,7 +75,7 @@ class Decoder:
         def prefill(token_ids, lengths, constants):
             batch_size, prompt_length = token_ids.shape
             cache = backbone.make_cache(batch_size, cache_length)
-            hidden, cache = backbone.call_with_cache(token_ids, cache, 0)
+            hidden, cache = read_prompts(backbone, token_ids, lengths, cache)
             last = ops.take_along_axis(hidden, (lengths - 1)[:, None, None], axis=1)
             seen = ops.zeros((batch_size, 1), "bool")
             if kind[2]:
@@ -88,7 +91,7 @@ class Decoder:
                 "finished": ops.zeros((batch_size,), "bool"),
                 "seen": seen,
             }
-            return _take(state, backbone.logits(last)[:, 0], constants, kind)
+            return take_token(state, backbone.logits(last)[:, 0], constants, kind)
 
         return prefill
 
@@ -100,16 +103,24 @@ class Decoder:
                 state["token"][:, None], state["cache"], state["position"]
             )
             state = {**state, "cache": cache, "position": state["position"] + 1}
-            return _take(state, backbone.logits(hidden)[:, 0], constants, kind)
+            return take_token(state, backbone.logits(hidden)[:, 0], constants, kind)
 
         return step
 
 
-def _is_unfinished(state, constants, until):
+def read_prompts(backbone, token_ids, lengths, cache):
+    """Hidden states of prompts that are padded on the right, and the filled cache."""
+    if not backbone.is_recurrent:
+        return backbone.call_with_cache(token_ids, cache, 0)
+    padding_mask = ops.arange(ops.shape(token_ids)[1], dtype="int32") < lengths[:, None]
+    return backbone.call_with_cache(token_ids, cache, 0, padding_mask)
+
+
+def is_unfinished(state, constants, until):
     return (state["count"] < until) & ~ops.all(state["finished"])
 
 
-def _take(state, logits, constants, kind):
+def take_token(state, logits, constants, kind):
     """Choose the next token of every row and note it."""
     count = state["count"]
     uniform = ops.take(constants["noise"], count, axis=1)
@@ -173,6 +184,11 @@ class Decoding:
         """Mark rows, a bool `(batch,)` array, as finished."""
         finished = ops.convert_to_tensor(self.finished | rows)
         self.state = {**self.state, "finished": finished}
+
+
+def context_length(backbone):
+    """How many tokens a prompt and its continuation may have together."""
+    return math.inf if backbone.is_recurrent else backbone.max_length
 
 
 def bucket(length, unit, most):

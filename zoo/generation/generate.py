@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.generation import causal_beam
+from zoo.generation.beam import Beam
+from zoo.generation.decoder import context_length
 from zoo.generation.noise import uniform_noise
 from zoo.generation.samplers import Sampler, get_sampler
 from zoo.generation.stopping import StopBuffer, cut_at_stop
@@ -17,7 +20,7 @@ class Request:
     """What a call of `generate` or `stream` asks for, checked."""
 
     max_new_tokens: int
-    sampler: Sampler
+    sampler: Sampler | Beam
     seed: int | list[int]
     stop: tuple[str, ...]
     truncate: bool
@@ -57,20 +60,8 @@ def generate(model, prompts, request, num_return=1, strip_prompt=False):
         return []
     _check_stop(model, request, is_text)
     token_ids = [_fit(ids, model, request) for ids in _encode(model, prompts, is_text)]
-    samples = np.tile(np.arange(num_return), len(prompts))
-    noise = uniform_noise(
-        np.repeat(request.seeds(len(prompts)), num_return), samples, request.max_new_tokens
-    )
-    rows = [ids for ids in token_ids for _ in range(num_return)]
-    decoding = model.decoder.start(
-        rows, request.max_new_tokens, request.sampler, noise, stop_ids(model)
-    )
-    while not decoding.is_done:
-        decoding.advance(STOP_CHECK_EVERY if request.stop else request.max_new_tokens)
-        if request.stop:
-            texts = [model.tokenizer.decode(row) for row in _new_tokens(model, decoding)]
-            decoding.finish(np.array([cut_at_stop(text, request.stop) != text for text in texts]))
-    continuations = _new_tokens(model, decoding)
+    find = _search if isinstance(request.sampler, Beam) else _sample
+    continuations = find(model, token_ids, request, num_return)
     if is_text:
         texts = model.tokenizer.decode(continuations)
         continuations = [cut_at_stop(text, request.stop) for text in texts]
@@ -84,11 +75,43 @@ def generate(model, prompts, request, num_return=1, strip_prompt=False):
     return results[0] if is_single else results
 
 
+def _search(model, token_ids, request, num_return):
+    """The best continuations of each prompt, `num_return` rows for each."""
+    ends = stop_ids(model)
+    found = causal_beam.search(
+        model, token_ids, request.max_new_tokens, request.sampler, num_return, ends
+    )
+    return [until_end(ids, ends) for hypotheses in found for ids, _ in hypotheses]
+
+
+def _sample(model, token_ids, request, num_return):
+    """Continuations that are drawn, `num_return` rows for each prompt."""
+    samples = np.tile(np.arange(num_return), len(token_ids))
+    noise = uniform_noise(
+        np.repeat(request.seeds(len(token_ids)), num_return), samples, request.max_new_tokens
+    )
+    rows = [ids for ids in token_ids for _ in range(num_return)]
+    decoding = model.decoder.start(
+        rows, request.max_new_tokens, request.sampler, noise, stop_ids(model)
+    )
+    while not decoding.is_done:
+        decoding.advance(STOP_CHECK_EVERY if request.stop else request.max_new_tokens)
+        if request.stop:
+            texts = [model.tokenizer.decode(row) for row in _new_tokens(model, decoding)]
+            decoding.finish(np.array([cut_at_stop(text, request.stop) != text for text in texts]))
+    return _new_tokens(model, decoding)
+
+
 def stream(model, prompt, request):
     """Yield a prompt's continuation piece by piece; see `zoo.CausalLM.stream`."""
     prompts, is_single, is_text = as_batch(prompt)
     if not is_single:
         raise ValueError(f"stream continues one prompt at a time; got {len(prompts)}.")
+    if isinstance(request.sampler, Beam):
+        raise ValueError(
+            "stream yields each token as it is chosen, but a beam search chooses at its end: use "
+            f"generate, or another sampler than {request.sampler!r}."
+        )
     _check_stop(model, request, is_text)
     (token_ids,) = _encode(model, prompts, is_text)
     noise = uniform_noise(request.seeds(1), [0], request.max_new_tokens)
@@ -150,11 +173,11 @@ def stop_ids(model):
 
 def _encode(model, prompts, is_text):
     if not is_text:
-        return [_check_ids(ids, model.backbone.vocab_size) for ids in prompts]
+        return [check_ids(ids, model.backbone.vocab_size) for ids in prompts]
     return [ids or [model.tokenizer.end_id] for ids in model.encode(prompts)]
 
 
-def _check_ids(token_ids, vocab_size):
+def check_ids(token_ids, vocab_size):
     ids = np.asarray(token_ids)
     if ids.ndim != 1 or ids.size == 0 or ids.dtype.kind not in "iu":
         raise ValueError(
@@ -171,7 +194,7 @@ def _check_ids(token_ids, vocab_size):
 
 def _fit(token_ids, model, request):
     """The prompt, or its end where it is longer than the context allows and may be cut."""
-    room = model.backbone.max_length - request.max_new_tokens
+    room = context_length(model.backbone) - request.max_new_tokens
     if len(token_ids) <= room:
         return token_ids
     if not request.truncate or room < 1:
@@ -193,8 +216,10 @@ def _check_stop(model, request, is_text):
 def _new_tokens(model, decoding):
     """The new tokens of each row, up to its end token."""
     ends = stop_ids(model)
-    rows = []
-    for row in decoding.tokens.tolist():
-        stops = [i for i, token in enumerate(row) if token in ends]
-        rows.append(row[: stops[0]] if stops else row)
-    return rows
+    return [until_end(row, ends) for row in decoding.tokens.tolist()]
+
+
+def until_end(token_ids, ends):
+    """The ids before the first of those that end a text."""
+    stops = [i for i, token in enumerate(token_ids) if token in ends]
+    return token_ids[: stops[0]] if stops else token_ids

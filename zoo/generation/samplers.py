@@ -3,6 +3,8 @@
 import numpy as np
 from keras import ops
 
+from zoo.generation.beam import Beam
+
 
 class Sampler:
     """Draw from the model's distribution, reshaped and cut by the filters that are given.
@@ -127,9 +129,9 @@ class MinP(Sampler):
 
 
 def get_sampler(sampler):
-    """A `Sampler` as itself, or `"greedy"`, or `"temperature"` for drawing from everything."""
+    """A `Sampler` or `Beam` as itself, `"greedy"`, or `"temperature"` to draw from everything."""
     names = {"greedy": Greedy, "temperature": Temperature}
-    if isinstance(sampler, Sampler):
+    if isinstance(sampler, (Sampler, Beam)):
         return sampler
     if isinstance(sampler, str) and sampler in names:
         return names[sampler]()

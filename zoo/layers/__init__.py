@@ -28,12 +28,16 @@ from zoo.layers.positions import (
     RotaryEmbedding,
     SinusoidalPositions,
 )
+from zoo.layers.recurrent import BidirectionalLSTM, LockedDropout, LSTMLayer, WordDropout
 
 __all__ = [
     "ALiBi",
     "AttentionPosition",
     "Bias",
+    "BidirectionalLSTM",
     "FeedForward",
+    "LSTMLayer",
+    "LockedDropout",
     "MeanPooling",
     "MultiHeadAttention",
     "Pooler",
@@ -48,6 +52,7 @@ __all__ = [
     "TokenCrossEntropy",
     "TokenEmbedding",
     "TransformerBlock",
+    "WordDropout",
     "causal_mask",
     "combine_masks",
     "gelu_tanh",

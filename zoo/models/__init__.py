@@ -4,6 +4,8 @@ from zoo.models.base import Backbone
 from zoo.models.bert import BERT
 from zoo.models.distilbert import DistilBERT
 from zoo.models.gpt import GPT
+from zoo.models.lstm import LSTM
 from zoo.models.roberta import RoBERTa
+from zoo.models.transformer import Transformer
 
-__all__ = ["BERT", "GPT", "Backbone", "DistilBERT", "RoBERTa"]
+__all__ = ["BERT", "GPT", "LSTM", "Backbone", "DistilBERT", "RoBERTa", "Transformer"]

@@ -25,7 +25,15 @@ class Backbone(TokenModel):
 
     A subclass builds its layers and calls `super().__init__(inputs=..., outputs=...)`. Its
     constructor's arguments are its whole config: plain numbers, strings and booleans.
+
+    Attributes:
+        is_recurrent: bool, whether what it keeps of the tokens before is a state, which has no
+            length, and which padding would change.
+        default_pooling: what `zoo.TextClassifier` makes of its hidden states.
     """
+
+    is_recurrent = False
+    default_pooling = "first"
 
     def __new__(cls, *args, **kwargs):
         instance = super().__new__(cls, *args, **kwargs)

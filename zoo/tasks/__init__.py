@@ -8,6 +8,7 @@ from zoo.tasks.formats import QAExample, read_conll, read_squad
 from zoo.tasks.language_model import LanguageModel, Perplexity
 from zoo.tasks.masked_lm import MaskedLM
 from zoo.tasks.pretraining import BertPretrainer
+from zoo.tasks.seq2seq import Seq2SeqLM
 from zoo.tasks.span import QuestionAnswerer
 from zoo.tasks.tagging import TokenClassifier
 
@@ -19,6 +20,7 @@ __all__ = [
     "Perplexity",
     "QAExample",
     "QuestionAnswerer",
+    "Seq2SeqLM",
     "Task",
     "TextClassifier",
     "TextEmbedder",

@@ -11,12 +11,13 @@ from zoo.models.base import token_inputs
 from zoo.objectives import PackedCausalLM, next_token_rows, pad
 from zoo.tasks.base import check_labels, check_token_ids, is_array, is_text
 from zoo.tasks.language_model import LanguageModel
+from zoo.tasks.stateful import StatefulRuns
 
 SCORE_BATCH = 8
 
 
 @keras.saving.register_keras_serializable("zoo")
-class CausalLM(LanguageModel):
+class CausalLM(StatefulRuns, LanguageModel):
     """A backbone and its tied head: token ids to logits of the next token.
 
     `fit`, `evaluate` and `predict` take strings, arrays or any Keras dataset. Strings are packed
@@ -25,9 +26,12 @@ class CausalLM(LanguageModel):
     token, beside `perplexity` and `accuracy`.
 
     Args:
-        backbone: a causal backbone such as `zoo.models.GPT`.
+        backbone: a causal backbone such as `zoo.models.GPT` or `zoo.models.LSTM`.
         tokenizer: a `zoo.tokenizers.Tokenizer`; None for a model that works on token ids only.
         sequence_length: int, tokens in a training row; None for the backbone's `max_length`.
+        stateful: bool, whether `fit` and `evaluate` read their text as one stream, each batch going
+            on from the states in which the last one ended: truncated backpropagation through time,
+            for recurrent backbones. See `zoo.tasks.stateful`.
 
     Call arguments:
         inputs: token ids, int `(batch, length)`, or a dict of `token_ids` and `padding_mask`.
@@ -36,15 +40,23 @@ class CausalLM(LanguageModel):
         Logits `(batch, length, vocab_size)`.
 
     Raises:
-        ValueError: if `sequence_length` is not within the backbone's `max_length`, or the
-            tokenizer has other ids than the backbone.
+        ValueError: if `sequence_length` is not within the backbone's `max_length`, the tokenizer
+            has other ids than the backbone, or the backbone reads from both sides or, for
+            `stateful`, has no state.
     """
 
-    def __init__(self, backbone, tokenizer=None, sequence_length=None, **kwargs):
+    def __init__(self, backbone, tokenizer=None, sequence_length=None, stateful=False, **kwargs):
+        if getattr(backbone, "bidirectional", False):
+            raise ValueError(
+                "A causal language model must not see the tokens that it predicts, but this "
+                f"{type(backbone).__name__} is bidirectional. Make it with bidirectional=False."
+            )
         inputs = token_inputs()
         outputs = backbone.logits(backbone(inputs))
         super().__init__(backbone, tokenizer, inputs=inputs, outputs=outputs, **kwargs)
         self.sequence_length = sequence_length
+        self.stateful = stateful
+        self.start_carrying()
         self.decoder = Decoder(self)
         self._score = compile_function(self, self._row_nats)
         if sequence_length is not None and not 1 <= sequence_length <= backbone.max_length:
@@ -159,4 +171,5 @@ class CausalLM(LanguageModel):
         return ops.sum(ops.where(padding_mask[:, 1:], nats, 0.0), axis=1)
 
     def get_config(self):
-        return {**super().get_config(), "sequence_length": self.sequence_length}
+        config = {"sequence_length": self.sequence_length, "stateful": self.stateful}
+        return {**super().get_config(), **config}

@@ -32,7 +32,8 @@ class TextClassifier(EncoderTask):
         backbone: an encoder such as `zoo.models.BERT`.
         tokenizer: a `zoo.tokenizers.Tokenizer`; None for a model that works on token ids only.
         labels: a list of names, in the order of the logits.
-        pooling: `"first"`, BERT's pooler on the first token, or `"mean"` over all tokens.
+        pooling: `"first"`, BERT's pooler on the first token, or `"mean"` over all tokens; None for
+            the backbone's usual one.
         head_dropout: float, on the pooled output, in training.
 
     Call arguments:
@@ -46,11 +47,18 @@ class TextClassifier(EncoderTask):
     """
 
     def __init__(
-        self, backbone, tokenizer=None, labels=(), pooling="first", head_dropout=0.1, **kwargs
+        self, backbone, tokenizer=None, labels=(), pooling=None, head_dropout=0.1, **kwargs
     ):
         labels = check_labels_list(labels)
+        pooling = backbone.default_pooling if pooling is None else pooling
         if pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}; got {pooling!r}.")
+        if pooling == "first" and backbone.is_recurrent and not backbone.bidirectional:
+            raise ValueError(
+                "pooling='first' needs an encoder whose first output has seen the whole text; this "
+                f"{type(backbone).__name__} reads from left to right. Choose pooling='mean' or "
+                "bidirectional=True."
+            )
         dtype = backbone.dtype_policy
         inputs = self.symbolic_inputs(backbone)
         hidden = backbone(inputs)

@@ -23,7 +23,8 @@ class RowFormat:
     """`[CLS] text [SEP]` and `[CLS] text [SEP] text [SEP]`, with a task's own special tokens.
 
     Args:
-        tokenizer: a `zoo.tokenizers.Tokenizer` with a start and an end token.
+        tokenizer: a `zoo.tokenizers.Tokenizer` with a start and an end token; for a recurrent
+            backbone an end token is enough, as in language modelling.
         backbone: an encoder such as `zoo.models.BERT`.
 
     Raises:
@@ -31,13 +32,16 @@ class RowFormat:
     """
 
     def __init__(self, tokenizer, backbone):
-        if tokenizer.start_id is None or tokenizer.end_id is None:
+        start_id = tokenizer.start_id
+        if start_id is None and backbone.is_recurrent:
+            start_id = tokenizer.end_id  # after which a language model expects the start of a text
+        if start_id is None or tokenizer.end_id is None:
             raise ValueError(
                 "An encoder's rows start and end with special tokens such as [CLS] and [SEP]; the "
                 f"tokenizer has only {sorted(tokenizer.special_ids)}."
             )
         self.tokenizer = tokenizer
-        self.start_id = tokenizer.start_id
+        self.start_id = start_id
         self.separator_id = tokenizer.end_id
         self.between = backbone.separators_between
         self.max_length = backbone.max_length

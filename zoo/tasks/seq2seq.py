@@ -1,0 +1,301 @@
+"""Sequence to sequence: trained on pairs of texts, used to write the second from the first."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from zoo.generation import Request, Seq2SeqDecoder, generate_targets
+from zoo.generation.compiled import compile_function
+from zoo.generation.generate import as_batch, check_ids
+from zoo.generation.stopping import cut_at_stop
+from zoo.layers import token_nats
+from zoo.models.transformer import pair_inputs
+from zoo.tasks.base import require_something
+from zoo.tasks.language_model import LanguageModel, is_usual, token_weights
+from zoo.tasks.pairs import (
+    PairBuckets,
+    PairFormat,
+    check_pair_arrays,
+    check_pair_inputs,
+    is_raw_pairs,
+    split_pairs,
+)
+from zoo.tasks.schedules import InverseSquareRoot
+from zoo.tasks.smoothing import excess_of_logits, excess_through_head
+
+BATCH_SIZE = 32
+SCORE_BATCH = 8
+WARMUP_STEPS = 4000
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Seq2SeqLM(LanguageModel):
+    """An encoder-decoder and its tied head: two sequences to logits of the second one's tokens.
+
+    `fit`, `evaluate` and `score` take sources and targets as text, batched by length: no pair is
+    padded to the length of a much longer one. The encoder reads a source and the tokenizer's end
+    token; the decoder learns each token of a target, and the end token after it, from those before
+    it, the first from the start token. `perplexity`, `accuracy` and the loss of `evaluate` are of
+    the real tokens of targets, in nats; the loss of `fit` adds label smoothing (Szegedy et al.,
+    2016, section 7, https://arxiv.org/abs/1512.00567).
+
+    ```python
+    model.fit([("a house", "une maison"), ("a tree", "un arbre")])
+    model.generate("a house", sampler=zoo.generation.Beam(5))
+    ```
+
+    Args:
+        backbone: an encoder-decoder such as `zoo.models.Transformer`.
+        tokenizer: a `zoo.tokenizers.Tokenizer` of both languages; None for a model that takes
+            token ids only.
+        source_length: int, the most tokens of a source to train on; None for the backbone's
+            `max_length`.
+        target_length: int, the same of a target.
+        label_smoothing: float, the share of a label's probability that all tokens share equally,
+            in training with the usual loss.
+
+    Call arguments:
+        inputs: a dict of `token_ids` and `decoder_token_ids`, int `(batch, source_length)` and
+            `(batch, target_length)`, and optionally `padding_mask` and `decoder_padding_mask`.
+
+    Returns:
+        Logits `(batch, target_length, vocab_size)`.
+
+    Raises:
+        ValueError: if a length is not within the backbone's `max_length`, or the tokenizer has
+            other ids than the backbone.
+    """
+
+    def __init__(
+        self,
+        backbone,
+        tokenizer=None,
+        source_length=None,
+        target_length=None,
+        label_smoothing=0.1,
+        **kwargs,
+    ):
+        for name, length in (("source_length", source_length), ("target_length", target_length)):
+            if length is not None and not 2 <= length <= backbone.max_length:
+                raise ValueError(
+                    f"{name} must be between 2 and the backbone's max_length of "
+                    f"{backbone.max_length}; got {length}."
+                )
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(
+                f"label_smoothing must be at least 0 and below 1; got {label_smoothing!r}."
+            )
+        inputs = pair_inputs()
+        outputs = backbone.logits(backbone(inputs))
+        super().__init__(backbone, tokenizer, inputs=inputs, outputs=outputs, **kwargs)
+        self.source_length = source_length
+        self.target_length = target_length
+        self.label_smoothing = label_smoothing
+        self.decoder = Seq2SeqDecoder(self)
+        self._score = compile_function(self, self._row_nats)
+
+    @property
+    def optional_inputs(self):
+        return self.backbone.optional_inputs
+
+    def compile(self, optimizer="auto", *args, **kwargs):
+        """As `keras.Model.compile`; `"auto"` is the optimizer of Vaswani et al., section 5.3."""
+        if isinstance(optimizer, str) and optimizer == "auto":
+            peak = (self.backbone.hidden_dim * WARMUP_STEPS) ** -0.5
+            optimizer = keras.optimizers.Adam(
+                InverseSquareRoot(peak, WARMUP_STEPS), beta_2=0.98, epsilon=1e-9
+            )
+        super().compile(optimizer, *args, **kwargs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        nats = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if not (training and self.label_smoothing and is_usual(self.loss)):
+            return nats
+        labels = ops.cast(y if len(y.shape) == 2 else ops.argmax(y, axis=-1), "int32")
+        weight = token_weights(labels, sample_weight)
+        num_tokens = ops.sum(weight)
+        if self._gives_hidden_states:
+            excess = excess_through_head(labels, y_pred, self.backbone.head_table())
+        else:
+            excess = excess_of_logits(labels, y_pred)
+        smoothing = ops.divide_no_nan(ops.sum(weight * excess), num_tokens) * self.label_smoothing
+        # Perplexity stays that of the labels; the loss is what is minimised.
+        self.loss_per_token.total.assign_add(smoothing * num_tokens)
+        return nats + smoothing
+
+    def prepare(self, x, y=None, sample_weight=None, training=True):
+        check_pair_arrays(x, y, sample_weight, self.backbone)
+        return x, y, sample_weight
+
+    def prepare_inputs(self, x):
+        if is_raw_pairs(x):
+            examples = self._examples(x)
+            return examples.batch(np.arange(len(examples)), self.backbone.max_length)[0]
+        check_pair_inputs(x, self.backbone)
+        return x
+
+    @property
+    def pair_format(self):
+        most = self.backbone.max_length
+        return PairFormat(
+            self.require_tokenizer(), self.source_length or most, self.target_length or most
+        )
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        *,
+        sample_weight=None,
+        validation_data=None,
+        validation_split=0.0,
+        shuffle=True,
+        **kwargs,
+    ):
+        """Train on pairs of texts, on arrays or on any Keras dataset; see `keras.Model.fit`.
+
+        Args:
+            x: a list of `(source, target)` pairs; or a list of sources; or a dict of arrays, or a
+                dataset.
+            y: the targets of a list of sources; or an array of labels.
+            sample_weight: a number for each pair, or for each token of arrays.
+            validation_data: a list of pairs, or a tuple of what `evaluate` takes.
+            validation_split: float, the share of the last pairs that are held out.
+
+        Raises:
+            ValueError: if there are not as many targets as sources, or a text has no tokens.
+        """
+        require_something(x)
+        if isinstance(validation_data, list) and is_raw_pairs(validation_data):
+            validation_data = (validation_data,)
+        if isinstance(validation_data, tuple) and is_raw_pairs(validation_data[0]):
+            examples = self._examples(*validation_data)
+            validation_data = self._buckets(examples, batch_size, shuffle=False).for_keras()
+        kwargs |= {"epochs": epochs, "validation_data": validation_data}
+        if not is_raw_pairs(x):
+            kwargs |= {"validation_split": validation_split, "shuffle": shuffle}
+            kwargs |= {"batch_size": batch_size, "sample_weight": sample_weight}
+            return super().fit(x, y, **kwargs)
+        examples = self._examples(x, y, sample_weight)
+        if validation_split:
+            examples, held_out = examples.split(validation_split)
+            kwargs["validation_data"] = self._buckets(held_out, batch_size, False).for_keras()
+        data = self._buckets(examples, batch_size, shuffle)
+        return keras.Model.fit(self, data.for_keras(), shuffle=False, **kwargs)
+
+    def evaluate(self, x=None, y=None, batch_size=None, *, sample_weight=None, **kwargs):
+        """Loss and metrics on pairs of texts, on arrays or on any Keras dataset; see `fit`."""
+        require_something(x)
+        if not is_raw_pairs(x):
+            kwargs |= {"batch_size": batch_size, "sample_weight": sample_weight}
+            return super().evaluate(x, y, **kwargs)
+        data = self._buckets(self._examples(x, y, sample_weight), batch_size, shuffle=False)
+        return keras.Model.evaluate(self, data.for_keras(), **kwargs)
+
+    def _examples(self, x, y=None, sample_weight=None):
+        return self.pair_format.examples(*split_pairs(x, y), sample_weight)
+
+    def _buckets(self, examples, batch_size, shuffle):
+        return PairBuckets(examples, batch_size or BATCH_SIZE, shuffle, self.backbone.max_length)
+
+    def generate(
+        self,
+        sources,
+        max_new_tokens=None,
+        sampler="greedy",
+        seed=None,
+        stop=(),
+        num_return=1,
+        truncate=False,
+        batch_size=BATCH_SIZE,
+    ):
+        """Write the targets of sources.
+
+        The end token ends a target and is left out of it.
+
+        Args:
+            sources: a string or a list of strings; or a list of token ids or a list of such lists,
+                without end token. A batch gives what its sources would give one by one.
+            max_new_tokens: int, the most tokens of a target; None for `target_length`.
+            sampler: `"greedy"`, `"temperature"`, or a `zoo.generation` sampler or `Beam`.
+            seed: int: source i draws with `seed + i`; or a list with an int for each source. The
+                same seed gives the same text. None draws a new one.
+            stop: a string or several; a target ends before the first that appears.
+            num_return: int, targets for each source: different draws, or the best of a beam.
+            truncate: bool, whether to read only the start of a source that is too long.
+            batch_size: int, sources that are read together, those of similar length.
+
+        Returns:
+            A target of the kind that came in: a string for a string, a list for a list; for
+            `num_return > 1` a list in each one's place, the best of a beam first.
+
+        Raises:
+            ValueError: if a source is empty or does not fit into the context, an id is outside the
+                vocabulary, or an argument is out of range.
+            TypeError: if a source is neither text nor token ids.
+        """
+        most = self.backbone.max_length
+        if max_new_tokens is None:
+            max_new_tokens = self.target_length or most
+        request = Request.make(max_new_tokens, sampler, seed, stop, truncate)
+        if max_new_tokens > most:
+            raise ValueError(
+                f"max_new_tokens must fit into the context of {most} tokens; got {max_new_tokens}."
+            )
+        sources, is_single, is_text = as_batch(sources)
+        pair_format = PairFormat(self.require_tokenizer(), most, most)
+        if request.stop and not is_text:
+            raise ValueError("stop takes strings, so the source must be text; got token ids.")
+        if is_text:
+            rows = pair_format.tokens(sources, "source")
+        else:
+            rows = [check_ids(ids, self.backbone.vocab_size) for ids in sources]
+        if not truncate:
+            pair_format.require_fit(rows)
+        rows = [pair_format.source_row(ids) for ids in rows]
+        around = pair_format.start_id, pair_format.end_id
+        targets = generate_targets(self, rows, around, request, num_return, batch_size)
+        if is_text:
+            texts = [self.tokenizer.decode(several) for several in targets]
+            targets = [[cut_at_stop(text, request.stop) for text in several] for several in texts]
+        if num_return == 1:
+            targets = [one for (one,) in targets]
+        return targets[0] if is_single else targets
+
+    def score(self, sources, targets):
+        """How likely the model finds targets, given their sources.
+
+        Args:
+            sources, targets: lists of strings.
+
+        Returns:
+            `(nats, num_tokens)`: float32 and int32 arrays `(len(sources),)`. `nats` is the sum of
+            `-log p` over a target's tokens and its end token.
+
+        Raises:
+            ValueError: if a text does not fit into the context or has no tokens, or there are not
+                as many targets as sources.
+        """
+        sources, targets = split_pairs(sources, targets)
+        most = self.backbone.max_length
+        pair_format = PairFormat(self.require_tokenizer(), most, most)
+        examples = pair_format.examples(sources, targets, cut=False)
+        nats = np.zeros(len(examples), "float32")
+        data = PairBuckets(examples, SCORE_BATCH, False, most) if len(examples) else None
+        for index, planned in enumerate(data.plan(None) if data else ()):
+            batch = keras.tree.map_structure(ops.convert_to_tensor, data[index])
+            nats[planned] = ops.convert_to_numpy(self._score(*batch))
+        return nats, np.array([len(row) - 1 for row in examples.targets], "int32")
+
+    def _row_nats(self, inputs, labels, weight):
+        return ops.sum(weight * token_nats(labels, self(inputs, training=False)), axis=1)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "source_length": self.source_length,
+            "target_length": self.target_length,
+            "label_smoothing": self.label_smoothing,
+        }
