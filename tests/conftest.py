@@ -19,13 +19,29 @@ SLOW_FILES = (
     "test_generation.py",
     "test_exporting.py",
     "test_backends.py",
+    "test_seq2seq.py",
+    "test_lstm.py",
+    "test_beam.py",
 )
 
 
-def pytest_collection_modifyitems(items):
-    """Begin with the slowest files; within a file, keep the order."""
+def pytest_addoption(parser):
+    parser.addoption(
+        "--everywhere",
+        action="store_true",
+        help="run on this backend too what the backends are held to one another for by other tests",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Begin with the slowest files; leave out what is slow to compile and seen on PyTorch."""
     ranks = {name: rank for rank, name in enumerate(SLOW_FILES)}
     items.sort(key=lambda item: ranks.get(item.path.name, len(SLOW_FILES)))
+    if keras.backend.backend() == "torch" or config.getoption("everywhere"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow_to_compile")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
 
 
 @pytest.fixture(autouse=True)

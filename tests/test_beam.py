@@ -92,6 +92,7 @@ def assert_same(found, expected):
     np.testing.assert_allclose([s for _, s in found], [s for _, s in expected], rtol=1e-4)
 
 
+@pytest.mark.slow_to_compile
 @pytest.mark.parametrize("length_penalty", [0, 0.6, 3])
 def test_a_beam_as_wide_as_the_vocabulary_finds_the_best_of_all_short_targets(
     model, all_targets, length_penalty
@@ -163,6 +164,7 @@ def test_a_width_of_one_is_greedy(text_model):
     assert text_model.generate(TEXTS, max_new_tokens=12, sampler=Beam(1)) == greedy
 
 
+@pytest.mark.slow_to_compile
 def test_a_batch_gives_what_its_sources_give_alone(text_model):
     arguments = {"max_new_tokens": 12, "sampler": Beam(3), "num_return": 2}
     together = text_model.generate(TEXTS, **arguments)
@@ -193,6 +195,7 @@ def test_continuations_of_prompts_are_searched_too(causal_model):
     assert texts == [[[t for t in ids if t] for ids, _ in several] for several in found]
 
 
+@pytest.mark.slow_to_compile
 def test_a_width_of_one_continues_greedily(causal_model):
     greedy = causal_model.generate(TEXTS, max_new_tokens=5)
     assert causal_model.generate(TEXTS, max_new_tokens=5, sampler=Beam(1)) == greedy

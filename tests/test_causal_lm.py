@@ -69,9 +69,11 @@ def test_no_texts_have_no_scores(model):
     assert nats.shape == num_tokens.shape == (0,)
 
 
-@pytest.mark.parametrize(
-    "kind", ["strings", "string", "ids", "dict", "xy", "generator", "pydataset"]
-)
+SLOW = pytest.mark.slow_to_compile
+LIKE_OTHERS = [pytest.param(kind, marks=SLOW) for kind in ("string", "ids", "dict", "xy")]
+
+
+@pytest.mark.parametrize("kind", ["strings", "generator", "pydataset", *LIKE_OTHERS])
 def test_fit_takes_text_arrays_and_datasets_and_learns(kind):
     model = tiny_gpt(scale=0.1)
     ids = random_ids(4, 17)

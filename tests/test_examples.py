@@ -20,6 +20,7 @@ def test_quickstart(monkeypatch, capsys):
     assert "greedy text equal: True" in printed
 
 
+@pytest.mark.slow_to_compile
 def test_encoders(monkeypatch, capsys, tmp_path):
     pretrainer = zoo.BertPretrainer(tiny_backbone(max_length=64), word_pieces())
     zoo.save(with_weights(pretrainer), tmp_path / "preset")

@@ -74,6 +74,7 @@ def test_the_same_seed_gives_the_same_text_and_others_differ(model):
     assert len(fresh) > 1
 
 
+@pytest.mark.slow_to_compile
 def test_num_return_gives_different_continuations_the_first_being_the_only_one(model):
     arguments = {"max_new_tokens": 8, "sampler": Temperature(1.5), "seed": 3}
     several = model.generate(["The sea", "It"], num_return=3, **arguments)
@@ -212,6 +213,7 @@ def test_the_penalty_divides_positive_and_multiplies_negative_logits():
     np.testing.assert_allclose(fractions, weights / weights.sum(), atol=2e-3)
 
 
+@pytest.mark.slow_to_compile
 def test_a_strong_penalty_never_repeats():
     model = tiny_gpt(with_tokenizer=False)
     ids = model.generate([1, 2, 3], max_new_tokens=40, sampler=Greedy(repetition_penalty=1e6))

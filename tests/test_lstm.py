@@ -149,6 +149,7 @@ def test_a_batch_and_a_stream_give_what_a_prompt_gives_alone(model):
     assert "".join(pieces) == model.generate(TEXTS[1], seed=3, strip_prompt=True, **arguments)
 
 
+@pytest.mark.slow_to_compile
 def test_prompts_and_continuations_may_be_longer_than_a_row(model):
     sampler = Temperature(0.01)  # an end of the text is not among the likeliest
     prompt = random_ids(1, 70)[0].tolist()
@@ -281,6 +282,7 @@ def test_lanes_are_read_side_by_side_each_from_zeros(stateful):
     assert logs["loss"] == pytest.approx(np.mean(lanes), rel=1e-5)
 
 
+@pytest.mark.slow_to_compile
 def test_training_goes_on_from_the_carried_state():
     """At a learning rate of 0, each step's loss is that of its window after those before it."""
     stream, arguments = random_ids(1, 49)[0], {"sequence_length": 8, "stateful": True}

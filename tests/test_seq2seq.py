@@ -93,6 +93,7 @@ def test_score_is_the_sum_over_a_target_and_its_end(model):
     assert [x.shape for x in model.score([], [])] == [(0,), (0,)]
 
 
+@pytest.mark.slow_to_compile
 def test_label_smoothing_is_that_of_numpy_with_logits_and_without():
     """A metric that needs logits takes another way to the same loss and the same step."""
     weights = []
@@ -137,7 +138,11 @@ def learner():
     return model
 
 
-@pytest.mark.parametrize("kind", ["pairs", "lists", "arrays", "dataset"])
+SLOW = pytest.mark.slow_to_compile
+LIKE_OTHERS = [pytest.param(kind, marks=SLOW) for kind in ("lists", "arrays")]
+
+
+@pytest.mark.parametrize("kind", ["pairs", "dataset", *LIKE_OTHERS])
 def test_fit_takes_text_arrays_and_datasets_and_learns(learner, kind):
     data = {
         "pairs": lambda: ([PAIRS[0]] * 2,),
@@ -150,6 +155,7 @@ def test_fit_takes_text_arrays_and_datasets_and_learns(learner, kind):
     assert history["perplexity"][-1] < history["perplexity"][0]
 
 
+@pytest.mark.slow_to_compile
 def test_validation_data_of_every_kind():
     model = tiny_transformer(max_length=32)
     train, held_out = PAIRS[:2], PAIRS[2:]
@@ -180,6 +186,7 @@ def test_the_usual_optimizer_is_that_of_the_paper(model):
         InverseSquareRoot(0.1, 0)
 
 
+@pytest.mark.slow_to_compile
 def test_a_copy_task_is_learned_and_given_back():
     words = ["".join(w) for n in (2, 3, 4) for w in itertools.permutations("abcdef", n)]
     order = np.random.default_rng(0).permutation(len(words))
@@ -221,6 +228,7 @@ def test_greedy_ids_are_the_argmax_of_the_whole_model(model):
     assert model.generate(SOURCES[0], max_new_tokens=6) == tokenizer().decode(expected)
 
 
+@pytest.mark.slow_to_compile
 def test_draws_are_decided_by_the_seed(model):
     arguments = {"max_new_tokens": 12, "sampler": Temperature(1.5), "num_return": 3}
     several = model.generate(SOURCES, seed=3, **arguments)
@@ -239,6 +247,7 @@ def test_text_ends_before_a_stop_string(model):
     assert model.generate(SOURCES, stop=stop, **arguments) == cut
 
 
+@pytest.mark.slow_to_compile
 def test_a_long_source_keeps_its_start_when_it_may_be_cut(model):
     ids = random_ids(1, 50)[0].tolist()
     cut = model.generate(ids, max_new_tokens=8, truncate=True)

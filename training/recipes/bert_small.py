@@ -2,7 +2,7 @@
 
     python -m zoo.training.recipes.bert_small data       # corpora, tokenizer, sentences as ids
     python -m zoo.training.recipes.bert_small train --length 32 --batch-size 128 --until 500
-    python -m zoo.training.recipes.bert_small train --until 850     # rows of 128, then of 256
+    python -m zoo.training.recipes.bert_small train --until 750     # rows of 128, then of 256
     python -m zoo.training.recipes.bert_small train --length 256 --batch-size 16
     python -m zoo.training.recipes.bert_small publish    # evaluation, curve, card, preset folder
 
@@ -165,7 +165,7 @@ def main():
     """Run one stage."""
     parser = argparse.ArgumentParser(description="Make the preset bert-small.")
     parser.add_argument("stage", choices=["data", "train", "publish"])
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--until", type=int, help="the step to stop at for now")
     parser.add_argument("--peak", type=float, default=1e-3, help="the highest learning rate")
     parser.add_argument("--warmup", type=int, default=60, help="steps to it")
