@@ -3,6 +3,7 @@
 import inspect
 
 import keras
+from keras import ops
 
 
 class TokenModel(keras.Model):
@@ -24,7 +25,9 @@ class Backbone(TokenModel):
     """A functional model from token ids to hidden states.
 
     A subclass builds its layers and calls `super().__init__(inputs=..., outputs=...)`. Its
-    constructor's arguments are its whole config: plain numbers, strings and booleans.
+    constructor's arguments are its whole config: plain numbers, strings and booleans. Its
+    `token_embedding` is also the table of its head (Press and Wolf, 2017,
+    https://arxiv.org/abs/1608.05859).
 
     Attributes:
         is_recurrent: bool, whether what it keeps of the tokens before is a state, which has no
@@ -49,6 +52,19 @@ class Backbone(TokenModel):
     def __init__(self, *args, dtype=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.dtype_policy = keras.dtype_policies.get(dtype)  # a functional model forgets its own
+
+    def logits(self, hidden):
+        """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)` by the tied table."""
+        return self.token_embedding(hidden, reverse=True)
+
+    @property
+    def has_plain_head(self):
+        """Whether `logits` is no more than a product with `head_table`."""
+        return self.token_embedding.quantization_mode is None
+
+    def head_table(self):
+        """The tied table `(vocab_size, hidden_dim)` in the compute dtype."""
+        return ops.cast(self.token_embedding.embeddings, self.compute_dtype)
 
     def get_config(self):
         """The constructor's arguments, with the dtype policy spelled out."""

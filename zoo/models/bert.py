@@ -128,9 +128,5 @@ class BERT(Backbone):
 
     @property
     def has_plain_head(self):
-        """Whether logits are no more than a product with the tied table; here a bias is added."""
+        """False: a bias is added to the product with the tied table."""
         return False
-
-    def logits(self, hidden):
-        """Project `(..., hidden_dim)` to `(..., vocab_size)` by the tied table."""
-        return self.token_embedding(hidden, reverse=True)

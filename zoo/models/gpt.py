@@ -1,7 +1,6 @@
 """GPT-2: a stack of causal, pre-norm Transformer blocks."""
 
 import keras
-from keras import ops
 
 from zoo.layers import (
     FeedForward,
@@ -135,16 +134,3 @@ class GPT(Backbone):
             x, block_cache = block(x, cache=block_cache, start=start)
             new_cache.append(block_cache)
         return self.norm(x), new_cache
-
-    def logits(self, hidden):
-        """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)` by the tied table."""
-        return self.token_embedding(hidden, reverse=True)
-
-    @property
-    def has_plain_head(self):
-        """Whether `logits` is no more than a product with `head_table`."""
-        return self.token_embedding.quantization_mode is None
-
-    def head_table(self):
-        """The tied table `(vocab_size, hidden_dim)` in the compute dtype."""
-        return ops.cast(self.token_embedding.embeddings, self.compute_dtype)

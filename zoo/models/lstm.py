@@ -1,7 +1,6 @@
 """The LSTM language model: what came before attention, and what it is measured against."""
 
 import keras
-from keras import ops
 
 from zoo.layers import TokenEmbedding
 from zoo.layers.initializers import Normal
@@ -150,19 +149,6 @@ class LSTM(Backbone):
             x = dropping(x, training=training)
             new_cache.append(state)
         return x, new_cache
-
-    def logits(self, hidden):
-        """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)` by the tied table."""
-        return self.token_embedding(hidden, reverse=True)
-
-    @property
-    def has_plain_head(self):
-        """Whether `logits` is no more than a product with `head_table`."""
-        return self.token_embedding.quantization_mode is None
-
-    def head_table(self):
-        """The tied table `(vocab_size, hidden_dim)` in the compute dtype."""
-        return ops.cast(self.token_embedding.embeddings, self.compute_dtype)
 
 
 def check_widths(widths, bidirectional):

@@ -1,7 +1,6 @@
 """The Transformer: an encoder that reads a source, and a decoder that writes a target."""
 
 import keras
-from keras import ops
 
 from zoo.layers import (
     FeedForward,
@@ -222,19 +221,6 @@ class Transformer(Backbone):
     def _embed(self, token_ids, positions, start):
         x = self.token_embedding(token_ids) * self.hidden_dim**0.5
         return x if positions is None else x + positions(x, start=start)
-
-    def logits(self, hidden):
-        """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)` by the shared table."""
-        return self.token_embedding(hidden, reverse=True)
-
-    @property
-    def has_plain_head(self):
-        """Whether `logits` is no more than a product with `head_table`."""
-        return self.token_embedding.quantization_mode is None
-
-    def head_table(self):
-        """The shared table `(vocab_size, hidden_dim)` in the compute dtype."""
-        return ops.cast(self.token_embedding.embeddings, self.compute_dtype)
 
 
 def pair_inputs():

@@ -111,11 +111,11 @@ class CausalLM(StatefulRuns, LanguageModel):
             prompts: a string or a list of strings; or a list of token ids or a list of such
                 lists. A batch gives what its prompts would give one by one.
             max_new_tokens: int.
-            sampler: `"greedy"`, `"temperature"`, or a `zoo.generation` sampler.
+            sampler: `"greedy"`, `"temperature"`, or a `zoo.generation` sampler or `Beam`.
             seed: int: prompt i draws with `seed + i`; or a list with an int for each prompt.
                 The same seed gives the same text. None draws a new one.
             stop: a string or several; the text ends before the first that appears.
-            num_return: int, continuations for each prompt.
+            num_return: int, continuations for each prompt: different draws, or a beam's best.
             truncate: bool, whether to keep only the end of a prompt that is too long.
             strip_prompt: bool, whether to return the continuation alone.
 
