@@ -2,6 +2,8 @@
 
 import json
 import math
+import shutil
+import tempfile
 from pathlib import Path
 
 import zoo
@@ -25,7 +27,7 @@ def publish(model, folder, held_out, log_file, source):
         The measurements: a dict of corpus name, and "all", to a dict of numbers.
     """
     folder = Path(folder)
-    zoo.save(model, folder, weights_dtype="float16")
+    save_beside_card(model, folder)
     model = zoo.load(folder)  # what is measured is what ships
     measured = measure(model, held_out)
     draw_curve(log_file, folder / CURVE_NAME)
@@ -47,6 +49,16 @@ def write_facts(folder, source, metric, **entries):
     config = json.loads(path.read_text(encoding="utf-8")) | entries
     config["card"] = {"source": source, "licence": "Apache-2.0", "metric": metric}
     path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def save_beside_card(model, folder):
+    """Write a preset in half precision into a folder that may hold a card and a tokenizer."""
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch) / "preset"
+        zoo.save(model, made, weights_dtype="float16")
+        has_card = (Path(folder) / "README.md").exists()
+        kept = shutil.ignore_patterns(*(["README.md"] if has_card else []))
+        shutil.copytree(made, folder, ignore=kept, dirs_exist_ok=True)
 
 
 def measure(model, held_out):

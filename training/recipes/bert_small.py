@@ -21,7 +21,13 @@ import numpy as np
 from zoo.training import corpora
 from zoo.training.callbacks import CheckpointAndLog
 from zoo.training.checkpoints import restore_checkpoint, restore_weights
-from zoo.training.publishing import CURVE_NAME, draw_curve, write_facts, write_measurements
+from zoo.training.publishing import (
+    CURVE_NAME,
+    draw_curve,
+    save_beside_card,
+    write_facts,
+    write_measurements,
+)
 from zoo.training.schedules import WarmupStableDecay
 
 import zoo
@@ -130,7 +136,7 @@ def publish_preset(args):
     tokenizer = Tokenizer.load(args.preset)
     model = BertPretrainer(BERT(**BACKBONE, dtype="float32"), tokenizer)
     restore_weights(args.output / CheckpointAndLog.CHECKPOINT, model)
-    zoo.save(model, args.preset, weights_dtype="float16")
+    save_beside_card(model, args.preset)
     model = zoo.load(args.preset)  # what is measured is what ships
     measured = {}
     for name in (*CORPORA, "all"):
