@@ -253,6 +253,13 @@ def test_each_lane_is_a_piece_of_the_stream_in_order(num_tokens, lanes, drop):
 
 
 @pytest.mark.backend_free
+@pytest.mark.parametrize(("lanes", "length"), [(0, 6), (4, 0)])
+def test_a_stream_has_lanes_and_windows(lanes, length):
+    with pytest.raises(ValueError, match=f"must be at least 1; got {lanes} and {length}"):
+        continued_rows(np.arange(50), lanes, length)
+
+
+@pytest.mark.backend_free
 def test_documents_become_the_stream_of_packed_rows():
     documents = [[5, 6, 7], [8], [9, 10]]
     ids, labels, weight = ContinuedCausalLM(1, 4, 0, drop_remainder=False)(documents)

@@ -70,7 +70,7 @@ class Package:
     """One archive of a package registry.
 
     Attributes:
-        registry: `"pypi"` or `"npm"`.
+        registry: `"pypi"`, `"npm"` or, once `zoo.training.parallel` is imported, `"debian"`.
         name: the package's name there.
         version: the exact version.
         file: the archive's file name.

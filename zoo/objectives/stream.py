@@ -56,9 +56,14 @@ def continued_rows(stream, batch_size, length, drop_remainder=False):
         As `ContinuedCausalLM`.
 
     Raises:
-        ValueError: a stream that is none, or too short for a label in each lane.
+        ValueError: a stream that is none, or too short for a label in each lane, or a size below 1.
     """
     stream = np.asarray(stream)
+    if batch_size < 1 or length < 1:
+        raise ValueError(
+            "batch_size, the lanes of a stream, and length, the tokens of a window, must be at "
+            f"least 1; got {batch_size} and {length}."
+        )
     if stream.ndim != 1 or stream.dtype.kind not in "iu":
         raise ValueError(
             "A stream of token ids must be a (tokens,) array of whole numbers; got shape "
