@@ -7,7 +7,7 @@ from keras import ops
 
 import zoo
 from tests.models import tiny_backbone, with_weights
-from zoo.config import PARAMETERS
+from zoo.parameters import PARAMETERS
 
 FAMILIES = {
     "bert": zoo.models.BERT,

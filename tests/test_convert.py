@@ -14,7 +14,8 @@ from zoo.training import corpora, pretrained
 
 import zoo
 from zoo import convert
-from zoo.config import FAMILIES, TASKS, count_parameters
+from zoo.config import FAMILIES, TASKS
+from zoo.parameters import count_parameters
 from zoo.tokenizers import WordPieceTokenizer
 
 backend_free = pytest.mark.backend_free

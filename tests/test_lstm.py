@@ -88,7 +88,7 @@ def test_parameters_are_counted_before_they_are_made(bidirectional):
     arguments = {"vocab_size": 50, "num_layers": 3, "hidden_dim": 16, "inner_dim": 24}
     for more in ({}, {"inner_dim": None}):
         config = {**arguments, **more, "bidirectional": bidirectional}
-        count = zoo.config.count_parameters({"family": "lstm", "backbone": config})
+        count = zoo.parameters.count_parameters({"family": "lstm", "backbone": config})
         assert count == zoo.models.LSTM(**config).count_params()
 
 

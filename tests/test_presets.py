@@ -7,15 +7,8 @@ import pytest
 
 import zoo
 from zoo import hub
-from zoo.config import (
-    ARGUMENTS,
-    FAMILIES,
-    PARAMETERS,
-    TASKS,
-    argument_names,
-    count_parameters,
-    read_config,
-)
+from zoo.config import ARGUMENTS, FAMILIES, TASKS, argument_names, read_config
+from zoo.parameters import PARAMETERS, count_parameters
 
 PRESETS = hub.bundled()
 SMALL = ["gpt-small", "gpt-tiny", "bert-small"]

@@ -7,9 +7,10 @@ from keras import ops
 
 from tests.models import random_ids, tiny_transformer, with_weights
 from zoo import hub
-from zoo.config import count_parameters, read_config, transformer_parameters
+from zoo.config import read_config
 from zoo.layers import MultiHeadAttention
 from zoo.models import Transformer
+from zoo.parameters import count_parameters, transformer_parameters
 
 VARIANTS = {
     "post_norm": {},
@@ -51,7 +52,7 @@ def test_cached_decoding_equals_the_uncached_forward(model, hidden):
     ids = inputs()["decoder_token_ids"]
     memory = model.encode(inputs()["token_ids"], MASK)
     context = model.project_context(memory)
-    pieces, cache = [], model.make_cache(2, 8)
+    pieces, cache = [], model.make_cache(context, 8)
     piece, cache = model.decode(ids[:, :3], cache, 0, context, MASK)
     pieces.append(numpy_of(piece))
     for i in range(3, 6):

@@ -1,7 +1,8 @@
 """The bundled presets as a table."""
 
 from zoo import hub
-from zoo.config import count_parameters, read_config
+from zoo.config import read_config
+from zoo.parameters import count_parameters
 
 CARD_FACTS = ("source", "licence", "metric")
 

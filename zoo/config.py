@@ -10,8 +10,9 @@ import keras
 
 from zoo import hub
 from zoo import weights as weight_files
-from zoo.models import BERT, GPT, LSTM, DistilBERT, RoBERTa, Transformer
-from zoo.models.transformer import POSITIONS, RELATIVE_BUCKETS
+from zoo.layers.recurrent_attention import ATTENTIONS
+from zoo.models import BERT, GPT, LSTM, DistilBERT, LSTMSeq2Seq, RoBERTa, Transformer
+from zoo.models.transformer import POSITIONS
 from zoo.tasks import (
     BertPretrainer,
     CausalLM,
@@ -35,6 +36,7 @@ FAMILIES = {
     "distilbert": DistilBERT,
     "transformer": Transformer,
     "lstm": LSTM,
+    "lstm_seq2seq": LSTMSeq2Seq,
 }
 TASKS = {
     "causal_lm": CausalLM,
@@ -54,6 +56,7 @@ FAMILY_TASKS = {  # others are encoders
     "gpt": DECODER_TASKS,
     "transformer": SEQ2SEQ_TASKS,
     "lstm": LSTM_TASKS,
+    "lstm_seq2seq": SEQ2SEQ_TASKS,
 }
 
 # Of every argument that a config or an override may give: its type and range. Which ones a class
@@ -79,7 +82,10 @@ ARGUMENTS = {
     "no_answer_threshold": (float, -1e6, 1e6),
     "whole_words": (bool,),
     "position": POSITIONS,
+    "attention": ATTENTIONS,
     "pre_norm": (bool,),
+    "tied": (bool,),
+    "source_start": (bool,),
     "label_smoothing": (float, 0, 1),
     "labels": (list,),
     "pooling": ("first", "mean"),
@@ -195,8 +201,8 @@ def check_argument(name, value, parameter, source):
         fits = type(value) in (int, float) and limits[0] <= value <= limits[1]
         expected = f"a number from {limits[0]} to {limits[1]}"
     else:
-        fits = isinstance(value, str) and value in ARGUMENTS[name]
-        expected = f"one of {', '.join(ARGUMENTS[name])}"
+        fits = value in ARGUMENTS[name]
+        expected = f"one of {', '.join(map(str, ARGUMENTS[name]))}"
     if not fits:
         raise ValueError(f"{source}: {name} must be {expected}; got {shown(value)}.")
 
@@ -241,73 +247,3 @@ def apply_overrides(config, task, overrides):
 def shown(value):
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-# How many numbers a backbone holds, from its arguments alone: known before anything is allocated.
-
-
-def count_parameters(config):
-    return PARAMETERS[config["family"]](**config["backbone"])
-
-
-def gpt_parameters(vocab_size, num_layers, hidden_dim, mlp_dim=None, max_length=1024, **_):
-    mlp_dim = mlp_dim or 4 * hidden_dim
-    attention = 4 * hidden_dim * (hidden_dim + 1)
-    feed_forward = 2 * hidden_dim * mlp_dim + mlp_dim + hidden_dim
-    norm = 2 * hidden_dim
-    embeddings = (vocab_size + max_length) * hidden_dim
-    return embeddings + num_layers * (attention + feed_forward + 2 * norm) + norm
-
-
-def bert_parameters(
-    vocab_size, num_layers, hidden_dim, mlp_dim=None, max_length=512, num_segments=2, **_
-):
-    blocks = gpt_parameters(0, num_layers, hidden_dim, mlp_dim, 0)  # the last norm: that below
-    return blocks + (vocab_size + max_length + num_segments) * hidden_dim
-
-
-def segmentless_parameters(vocab_size, num_layers=6, hidden_dim=768, **arguments):
-    return bert_parameters(vocab_size, num_layers, hidden_dim, num_segments=0, **arguments)
-
-
-def transformer_parameters(
-    vocab_size,
-    num_layers,
-    num_heads,
-    hidden_dim,
-    mlp_dim=None,
-    max_length=512,
-    position="sinusoidal",
-    pre_norm=False,
-    **_,
-):
-    encoder = gpt_parameters(0, num_layers, hidden_dim, mlp_dim, 0)
-    cross_attention = 4 * hidden_dim * (hidden_dim + 1) + 2 * hidden_dim
-    count = vocab_size * hidden_dim + 2 * encoder + num_layers * cross_attention
-    if not pre_norm:  # no norm at the end of a stack
-        count -= 2 * 2 * hidden_dim
-    if position == "learned":
-        count += 2 * max_length * hidden_dim
-    if position == "relative":
-        count += 2 * RELATIVE_BUCKETS * num_heads
-    return count
-
-
-def lstm_parameters(vocab_size, num_layers, hidden_dim, inner_dim=None, bidirectional=False, **_):
-    widths = [inner_dim or hidden_dim] * (num_layers - 1) + [hidden_dim]
-    count, below = vocab_size * hidden_dim, hidden_dim
-    for width in widths:
-        units = width // 2 if bidirectional else width
-        count += 4 * width * (below + units + 1)
-        below = width
-    return count
-
-
-PARAMETERS = {
-    "gpt": gpt_parameters,
-    "bert": bert_parameters,
-    "roberta": segmentless_parameters,
-    "distilbert": segmentless_parameters,
-    "transformer": transformer_parameters,
-    "lstm": lstm_parameters,
-}

@@ -24,11 +24,11 @@ from zoo.config import (
     argument_names,
     check_arguments,
     choose_task,
-    count_parameters,
     read_config,
     shown,
 )
 from zoo.layers.initializers import weights_follow
+from zoo.parameters import count_parameters
 from zoo.shared_weights import load_shared_weights
 from zoo.tasks.encoder_task import EncoderTask
 from zoo.tokenizers import Tokenizer

@@ -21,6 +21,7 @@ import numpy as np
 from zoo.training import corpora
 from zoo.training.callbacks import CheckpointAndLog
 from zoo.training.checkpoints import restore_checkpoint, restore_weights
+from zoo.training.muon import Muon
 from zoo.training.publishing import (
     CURVE_NAME,
     draw_curve,
@@ -102,7 +103,7 @@ def train(args):
     model = BertPretrainer(backbone, tokenizer, args.length, args.mask_rate, whole_words=False)
     schedule = WarmupStableDecay(args.peak, args.warmup, args.decay, args.steps)
     # Blocks with norms after them want a lower rate than the embeddings.
-    optimizer = keras.optimizers.Muon(
+    optimizer = Muon(
         schedule,
         adam_beta_2=0.98,
         weight_decay=0.1,

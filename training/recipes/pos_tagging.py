@@ -16,7 +16,8 @@ def run(args, parts, labels):
     """Fine-tune once; the share of words of the test part that are tagged right."""
     known = args.model in pretrained.CHECKPOINTS
     name = pretrained.fetch(args.model) if known else args.model
-    model = zoo.load(name, task="token_classification", labels=labels, weights=not args.untrained)
+    options = {"labels": labels, "weights": not args.untrained, "dtype": args.dtype}
+    model = zoo.load(name, task="token_classification", **options)
     sentences, tags = parts["train"]
     model.compile(usual_optimizer(args.rate, len(sentences), args.batch_size, args.epochs))
     model.fit(sentences, tags, batch_size=args.batch_size, epochs=args.epochs, verbose=2)
@@ -38,6 +39,7 @@ def main():
     parser.add_argument("--rate", type=float, default=2e-4, help="the highest learning rate")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--dtype", default="float32", help="mixed_bfloat16 to train faster")
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     parts = labelled.load("brown_tags")

@@ -26,12 +26,12 @@ def make_model(args, texts):
     if args.model == "scratch":
         # BERT's pre-tokeniser sets Chinese characters apart: each is a token.
         tokenizer = WordPieceTokenizer.train(texts, vocab_size=6000, alphabet_size=5000)
-        backbone = BERT(vocab_size=tokenizer.vocab_size, **SCRATCH)
+        backbone = BERT(vocab_size=tokenizer.vocab_size, **SCRATCH, dtype=args.dtype)
         return zoo.TextClassifier(backbone, tokenizer, LABELS, pooling="mean")
     known = args.model in pretrained.CHECKPOINTS
     name = pretrained.fetch(args.model) if known else args.model
-    options = {"labels": LABELS, "pooling": args.pooling, "weights": not args.untrained}
-    return zoo.load(name, task="text_classification", **options)
+    options = {"labels": LABELS, "pooling": args.pooling, "dtype": args.dtype}
+    return zoo.load(name, task="text_classification", weights=not args.untrained, **options)
 
 
 def run(args, parts):
@@ -82,6 +82,7 @@ def main():
     parser.add_argument("--rate", type=float, default=5e-5, help="the highest learning rate")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--dtype", default="float32", help="mixed_bfloat16 to train faster")
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     parts = labelled.load(args.data)

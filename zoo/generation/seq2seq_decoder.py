@@ -59,7 +59,7 @@ class Seq2SeqDecoder:
         num_rows = len(sources) * copies
         num_seen = self.model.backbone.vocab_size if sampler.is_penalised else 1
         state = {
-            **self._make_state(num_rows, length),
+            **self._make_state(context, num_rows, length),
             "token": ops.full((num_rows,), start_id, dtype="int32"),
             "tokens": ops.zeros((num_rows, length), "int32"),
             "finished": ops.zeros((num_rows,), "bool"),
@@ -83,13 +83,14 @@ class Seq2SeqDecoder:
         """
         beam.check(self.model.backbone.vocab_size, num_return)
         length = self._target_length(max_new_tokens)
+        context = self._read(sources, beam.width)
         constants = {
-            **self._read(sources, beam.width),
+            **context,
             **beams.make_constants(beam, num_return, max_new_tokens, end_ids),
         }
         num_rows = len(sources) * beam.width
         state = {
-            **self._make_state(num_rows, length),
+            **self._make_state(context, num_rows, length),
             **beams.begin(len(sources), beam.width, length),
             "token": ops.full((num_rows,), start_id, dtype="int32"),
         }
@@ -120,9 +121,9 @@ class Seq2SeqDecoder:
 
         return compile_function(self.model, read)
 
-    def _make_state(self, num_rows, length):
+    def _make_state(self, context, num_rows, length):
         return {
-            "cache": self.model.backbone.make_cache(num_rows, length),
+            "cache": self.model.backbone.make_cache(context["context"], length),
             "position": ops.zeros((num_rows,), "int32"),
         }
 

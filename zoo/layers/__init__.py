@@ -29,20 +29,24 @@ from zoo.layers.positions import (
     SinusoidalPositions,
 )
 from zoo.layers.recurrent import BidirectionalLSTM, LockedDropout, LSTMLayer, WordDropout
+from zoo.layers.recurrent_attention import BahdanauAttention, LuongAttention, RecurrentDecoder
 
 __all__ = [
     "ALiBi",
     "AttentionPosition",
+    "BahdanauAttention",
     "Bias",
     "BidirectionalLSTM",
     "FeedForward",
     "LSTMLayer",
     "LockedDropout",
+    "LuongAttention",
     "MeanPooling",
     "MultiHeadAttention",
     "Pooler",
     "PositionEmbedding",
     "PredictionTransform",
+    "RecurrentDecoder",
     "RelativePositionBias",
     "RotaryEmbedding",
     "SegmentEmbedding",

@@ -93,9 +93,9 @@ class LSTMLayer(keras.layers.Layer):
         return ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)
 
     def compute_output_spec(self, x, state=None, padding_mask=None, training=False):
-        part = keras.KerasTensor((x.shape[0], self.units), dtype=self.compute_dtype)
         shape = (*x.shape[:2], self.units)
-        return keras.KerasTensor(shape, dtype=self.compute_dtype), (part, part)
+        sequence = keras.KerasTensor(shape, dtype=self.compute_dtype)
+        return sequence, symbolic_state(x.shape[0], self.units, self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -211,6 +211,11 @@ class WordDropout(keras.layers.Layer):
 
     def compute_output_spec(self, x, token_ids, training=False):
         return keras.KerasTensor(x.shape, dtype=self.compute_dtype)
+
+
+def symbolic_state(batch_size, units, dtype):
+    """A pair `(h, c)` for `compute_output_spec`: two tensors, for Keras tells them by identity."""
+    return tuple(keras.KerasTensor((batch_size, units), dtype=dtype) for _ in range(2))
 
 
 def read_sequence(x, state, kernel, recurrent_kernel, bias):

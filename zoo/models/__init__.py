@@ -5,7 +5,8 @@ from zoo.models.bert import BERT
 from zoo.models.distilbert import DistilBERT
 from zoo.models.gpt import GPT
 from zoo.models.lstm import LSTM
+from zoo.models.lstm_seq2seq import LSTMSeq2Seq
 from zoo.models.roberta import RoBERTa
 from zoo.models.transformer import Transformer
 
-__all__ = ["BERT", "GPT", "LSTM", "Backbone", "DistilBERT", "RoBERTa", "Transformer"]
+__all__ = ["BERT", "GPT", "LSTM", "Backbone", "DistilBERT", "LSTMSeq2Seq", "RoBERTa", "Transformer"]

@@ -1,6 +1,7 @@
 """The Transformer: an encoder that reads a source, and a decoder that writes a target."""
 
 import keras
+from keras import ops
 
 from zoo.layers import (
     FeedForward,
@@ -42,6 +43,9 @@ class Transformer(Backbone):
         dropout: float, on embeddings and residual branches, in training.
         attention_dropout: float, on attention probabilities. Above 0 it leaves the fused kernel.
         norm_epsilon: float.
+        tied: bool, whether one table embeds both sides and is the head. Without, each side has a
+            table of its own, and the head a kernel and a bias, as in many models for one pair of
+            vocabularies.
         dtype: a dtype policy such as `"float32"` or `"mixed_bfloat16"`.
 
     Call arguments:
@@ -72,6 +76,7 @@ class Transformer(Backbone):
         dropout=0.1,
         attention_dropout=0.0,
         norm_epsilon=1e-6,
+        tied=True,
         dtype=None,
         **kwargs,
     ):
@@ -116,13 +121,18 @@ class Transformer(Backbone):
         def make_norm(name):
             return keras.layers.LayerNormalization(epsilon=norm_epsilon, dtype=dtype, name=name)
 
-        token_embedding = TokenEmbedding(
-            vocab_size,
-            hidden_dim,
-            embeddings_initializer=Normal(hidden_dim**-0.5),
-            dtype=dtype,
-            name="token_embedding",
-        )
+        def make_embedding(name):
+            return TokenEmbedding(
+                vocab_size,
+                hidden_dim,
+                embeddings_initializer=Normal(hidden_dim**-0.5),
+                dtype=dtype,
+                name=name,
+            )
+
+        token_embedding = make_embedding("token_embedding")
+        target_embedding = token_embedding if tied else make_embedding("target_embedding")
+        head = None if tied else make_head(vocab_size, hidden_dim, dtype)
         embedding_dropout = keras.layers.Dropout(dropout, dtype=dtype, name="embedding_dropout")
         encoder_blocks = [
             make_block(f"encoder_block_{i}", make_attention("attention", position=encoder_bias))
@@ -146,7 +156,7 @@ class Transformer(Backbone):
             x = block(x, padding_mask=inputs["padding_mask"])
         memory = encoder_norm(x) if pre_norm else x
 
-        x = token_embedding(inputs["decoder_token_ids"]) * hidden_dim**0.5
+        x = target_embedding(inputs["decoder_token_ids"]) * hidden_dim**0.5
         x = embedding_dropout(x if decoder_positions is None else x + decoder_positions(x))
         for block in decoder_blocks:
             x = block(
@@ -159,6 +169,8 @@ class Transformer(Backbone):
         super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **kwargs)
 
         self.token_embedding = token_embedding
+        self.target_embedding = target_embedding
+        self.head = head
         self.encoder_positions = encoder_positions
         self.decoder_positions = decoder_positions
         self.encoder_blocks = encoder_blocks
@@ -179,7 +191,7 @@ class Transformer(Backbone):
         Returns:
             Hidden states `(batch, source_length, hidden_dim)`.
         """
-        x = self._embed(token_ids, self.encoder_positions, 0)
+        x = self._embed(token_ids, self.token_embedding, self.encoder_positions, 0)
         for block in self.encoder_blocks:
             x = block(x, padding_mask=padding_mask)
         return x if self.encoder_norm is None else self.encoder_norm(x)
@@ -192,8 +204,14 @@ class Transformer(Backbone):
         """
         return [block.cross_attention.project_context(memory) for block in self.decoder_blocks]
 
-    def make_cache(self, batch_size, length):
-        """Empty keys and values of each decoder block's self-attention for `length` positions."""
+    def make_cache(self, context, length):
+        """Empty keys and values of each decoder block's self-attention for `length` positions.
+
+        Args:
+            context: from `project_context`, of as many sources as there will be targets.
+            length: int.
+        """
+        batch_size = ops.shape(context[0][0])[0]
         return [block.attention.make_cache(batch_size, length) for block in self.decoder_blocks]
 
     def decode(self, token_ids, cache, start, context, padding_mask=None):
@@ -210,7 +228,7 @@ class Transformer(Backbone):
         Returns:
             Hidden states `(batch, length, hidden_dim)` and the updated cache.
         """
-        x = self._embed(token_ids, self.decoder_positions, start)
+        x = self._embed(token_ids, self.target_embedding, self.decoder_positions, start)
         new_cache = []
         for block, own, of_source in zip(self.decoder_blocks, cache, context, strict=True):
             both = {"attention": own, "cross_attention": of_source}
@@ -218,8 +236,16 @@ class Transformer(Backbone):
             new_cache.append(both["attention"])
         return x if self.decoder_norm is None else self.decoder_norm(x), new_cache
 
-    def _embed(self, token_ids, positions, start):
-        x = self.token_embedding(token_ids) * self.hidden_dim**0.5
+    def logits(self, hidden):
+        """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)`."""
+        return super().logits(hidden) if self.head is None else self.head(hidden)
+
+    @property
+    def has_plain_head(self):
+        return self.head is None and super().has_plain_head
+
+    def _embed(self, token_ids, embedding, positions, start):
+        x = embedding(token_ids) * self.hidden_dim**0.5
         return x if positions is None else x + positions(x, start=start)
 
 
@@ -248,6 +274,14 @@ def make_positions(kind, side, max_length, num_heads, dtype):
         bias.build()  # here, under its own name: the blocks share it
         return None, bias
     raise ValueError(f"position must be one of {', '.join(POSITIONS)}; got {kind!r}.")
+
+
+def make_head(vocab_size, hidden_dim, dtype):
+    head = keras.layers.Dense(
+        vocab_size, kernel_initializer=glorot(hidden_dim, vocab_size), dtype=dtype, name="head"
+    )
+    head.build((None, hidden_dim))  # here, under its own name: only tasks call it
+    return head
 
 
 def glorot(fan_in, fan_out):
