@@ -9,6 +9,8 @@ LIBRARIES = {
     "transformers": "transformers",
     "transformers_static": "transformers, static cache, compiled",
     "plain_torch": "plain PyTorch, compiled",
+    "keras": "Keras layers",
+    "plain_lstm": "torch.nn.LSTM",
 }
 
 
@@ -68,14 +70,16 @@ def _rows(claim, metric, sizes, measure, targets, sign="at_least"):
     ]
 
 
+_OF_TRAINING = {
+    ("jax", "keras_hub"): 2.0,
+    ("tensorflow", "keras_hub"): 1.2,
+    ("torch", "keras_hub"): 1.5,
+    ("torch", "transformers"): 1.1,
+}
+
+
 def _training(claim, sizes):
-    targets = {
-        ("jax", "keras_hub"): 2.0,
-        ("tensorflow", "keras_hub"): 1.2,
-        ("torch", "keras_hub"): 1.5,
-        ("torch", "transformers"): 1.1,
-        ("torch", "plain_torch"): 0.95,
-    }
+    targets = _OF_TRAINING | {("torch", "plain_torch"): 0.95}
     ours = tuple(Series("zoo", backend, sizes, "train") for backend in BACKENDS)
     peers = tuple(Series(p, "torch", sizes, "train") for p in ("transformers", "plain_torch"))
     best = Row(claim, "best", "best", "tokens_per_second", ours, peers, at_least=1.0)
@@ -93,8 +97,8 @@ def _generating(claim, sizes):
     return _rows(claim, "tokens_per_second", sizes, "generate_one", targets)
 
 
-def _on_every_backend(target):
-    return {(backend, "keras_hub"): target for backend in BACKENDS}
+def _on_every_backend(target, peer="keras_hub"):
+    return {(backend, peer): target for backend in BACKENDS}
 
 
 def _on_texts(claim):
@@ -104,6 +108,10 @@ def _on_texts(claim):
 
 def _everywhere(target):
     return _on_every_backend(target) | {("torch", "transformers"): target}
+
+
+def _on_pairs(claim, measure, targets):
+    return _rows(claim, "tokens_per_second", "seq2seq_small", measure, targets)
 
 
 def _tokenising(peer, target):
@@ -149,13 +157,35 @@ CLAIMS = {
     ],
     "finetune": _on_texts("finetune"),
     "embed": _on_texts("embed"),
+    "seq2seq-train": _on_pairs("seq2seq-train", "train_pairs", _OF_TRAINING),
+    "seq2seq-translate": _on_pairs(
+        "seq2seq-translate",
+        "translate",
+        _on_every_backend(2.0) | {("torch", "transformers"): 1.5},
+    ),
+    "seq2seq-beam": _on_pairs("seq2seq-beam", "translate_beam", _everywhere(1.0)),
+    "lstm-train": _rows(
+        "lstm-train",
+        "tokens_per_second",
+        "lstm_small",
+        "train_lstm",
+        _on_every_backend(1.0, "keras") | {("torch", "plain_lstm"): 0.9},
+    ),
 }
 
 # The others get as many rounds as are asked for and as there is time for.
 MOST_ROUNDS = {"generate-16": 1, "first-token": 1}
 
 # Left out unless named by `--only`: half an hour does not hold them too.
-ON_REQUEST = ("generate-1-large", "finetune", "embed")
+ON_REQUEST = (
+    "generate-1-large",
+    "finetune",
+    "embed",
+    "seq2seq-train",
+    "seq2seq-translate",
+    "seq2seq-beam",
+    "lstm-train",
+)
 
 # TensorFlow would take another two minutes to compile.
 _CURVE_BACKENDS = ("jax", "torch")

@@ -15,6 +15,7 @@ MEDIAN_WORDS = 30  # of a passage; with the spread below, about one in fifteen h
 SPREAD = 0.6
 RARE = 5  # words seen less often are spelled in pieces, so that a word has 1.2 tokens
 ENDINGS = 400
+START, END = 2, 3  # of a text: "[CLS]" and "[SEP]" in the vocabulary below
 
 
 def training_rows(sizes, rows, length):
@@ -28,6 +29,28 @@ def prompts(sizes, lengths):
     """A random list of token ids for each of the lengths."""
     generator = np.random.default_rng(SEED)
     return [generator.integers(0, sizes.vocab_size, n).tolist() for n in lengths]
+
+
+def training_pairs(sizes, rows, length):
+    """Random token ids of sources and targets, and the targets' labels, each `(rows, length)`."""
+    generator = np.random.default_rng(SEED)
+    sources = generator.integers(0, sizes.vocab_size, (rows, length), "int32")
+    stream = generator.integers(0, sizes.vocab_size, (rows, length + 1), "int32")
+    return sources, np.ascontiguousarray(stream[:, :-1]), np.ascontiguousarray(stream[:, 1:])
+
+
+def sources(sizes, lengths):
+    """A random list of token ids for each of the lengths, of which the end token is the last."""
+    return [[*ids[:-1], END] for ids in prompts(sizes, lengths)]
+
+
+def pad(rows):
+    """int32 `(rows, length)` with zeros after their ends, and a mask, True for real tokens."""
+    lengths = np.array([len(row) for row in rows])
+    is_real = np.arange(lengths.max()) < lengths[:, None]
+    padded = np.zeros(is_real.shape, "int32")
+    padded[is_real] = np.concatenate(rows)
+    return padded, is_real
 
 
 def paragraphs(num_bytes):

@@ -1,6 +1,5 @@
 """The measurements. Each is a function of a `Task` and returns numbers by name."""
 
-import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,9 +7,10 @@ from types import ModuleType
 
 import numpy as np
 
-from benchmarks import inputs, text_measures
+from benchmarks import inputs, pair_measures, text_measures
+from benchmarks.checks import check_finite, check_first_loss, check_size
 from benchmarks.sizes import Sizes, Workload
-from benchmarks.timing import peak_bytes, seconds_of, steady_seconds
+from benchmarks.timing import peak_bytes, seconds_of, seconds_of_step, steady_seconds
 
 
 @dataclass
@@ -35,14 +35,33 @@ class Task:
 def train(task):
     """Training steps in laps of a second or two; the very first step counts apart."""
     work = task.workload
-    one_step = inputs.training_rows(task.sizes, work.rows, work.length)
-    first = seconds_of(lambda: task.model.fit(*one_step, work.rows))
-    warm = seconds_of(lambda: task.model.fit(*one_step, work.rows))
-    steps = min(8, max(1, math.ceil(work.lap_seconds / warm)))
-    many_steps = inputs.training_rows(task.sizes, steps * work.rows, work.length)
-    seconds = steady_seconds(lambda: task.model.fit(*many_steps, work.rows), work)
+
+    def prepare(steps):
+        data = inputs.training_rows(task.sizes, steps * work.rows, work.length)
+        return lambda: task.model.fit(*data, work.rows)
+
+    first, seconds = seconds_of_step(prepare, work)
     return {
-        "tokens_per_second": steps * work.rows * work.length / seconds,
+        "tokens_per_second": work.rows * work.length / seconds,
+        "first_call_seconds": first,
+    }
+
+
+def train_lstm(task):
+    """The same of an LSTM, on more and shorter rows; it is checked that all do the same work."""
+    model, work = task.model, task.workload
+    check_size(model.num_parameters, task.sizes)
+    losses = []
+
+    def prepare(steps):
+        data = inputs.training_rows(task.sizes, steps * work.lstm_rows, work.lstm_length)
+        return lambda: losses.append(model.fit(*data, work.lstm_rows))
+
+    first, seconds = seconds_of_step(prepare, work)
+    check_first_loss(losses[0], task.sizes.vocab_size, tolerance=0.3)
+    check_finite(losses)
+    return {
+        "tokens_per_second": work.lstm_rows * work.lstm_length / seconds,
         "first_call_seconds": first,
     }
 
@@ -156,5 +175,9 @@ MEASURES = {
         decode_curve,
         text_measures.finetune,
         text_measures.embed,
+        pair_measures.train_pairs,
+        pair_measures.translate,
+        pair_measures.translate_beam,
+        train_lstm,
     )
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Sizes:
-    """The shape of a GPT-2, or of a BERT with a head for labels."""
+    """The shape of a GPT-2, a BERT with a head for labels, a BART or an LSTM language model."""
 
     vocab_size: int
     num_layers: int
@@ -18,10 +18,19 @@ class Sizes:
 
     @property
     def num_parameters(self):
-        """Of a GPT-2."""
-        table = (self.vocab_size + self.context) * self.hidden_dim
-        block = 12 * self.hidden_dim**2 + 13 * self.hidden_dim
-        return table + self.num_layers * block + 2 * self.hidden_dim
+        """Of a GPT-2, an encoder-decoder or an LSTM whose head is the table of embeddings."""
+        dim = self.hidden_dim
+        table, positions, norm = self.vocab_size * dim, self.context * dim, 2 * dim
+        attention, feed_forward = 4 * dim**2 + 4 * dim, 8 * dim**2 + 5 * dim
+        if self.family == "gpt":
+            block = attention + feed_forward + 2 * norm
+            return table + positions + self.num_layers * block + norm
+        if self.family == "seq2seq":
+            blocks = 3 * attention + 2 * feed_forward + 5 * norm
+            return table + 2 * positions + self.num_layers * blocks
+        if self.family == "lstm":
+            return table + self.num_layers * 4 * (2 * dim**2 + dim)
+        raise ValueError(f"Nobody has counted the parameters of a {self.family!r} yet.")
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,15 @@ class Workload:
     text_bytes: int = 10_000_000
     texts: int = 256  # for an encoder
     texts_per_batch: int = 32
+    pairs: int = 64  # of a training batch of an encoder-decoder
+    pair_length: int = 24  # tokens of a source, and of a target
+    sources: int = 16
+    shortest_source: int = 8
+    longest_source: int = 48
+    target_tokens: int = 32
+    beam_width: int = 4
+    lstm_rows: int = 32  # of a training batch
+    lstm_length: int = 64
     curve_lengths: tuple = (128, 256, 512, 1024, 2048)
     curve_tokens: tuple = (64, 256, 768)
     lap_seconds: float = 1.2  # a lap of training has as many steps as this takes
@@ -56,6 +74,8 @@ SIZES = {
     "gpt2": Sizes(50_257, 12, 768, 12, context=1024, dropout=0.1),
     "gpt2_medium": Sizes(50_257, 24, 1024, 16, context=1024, dropout=0.1),
     "minilm": Sizes(30_522, 6, 384, 12, context=128, dropout=0.1, family="bert"),
+    "seq2seq_small": Sizes(8_192, 3, 256, 4, context=128, dropout=0.1, family="seq2seq"),
+    "lstm_small": Sizes(8_192, 2, 256, 1, context=128, dropout=0.0, family="lstm"),
 }
 
 QUICK_WORKLOAD = Workload(
@@ -71,6 +91,14 @@ QUICK_WORKLOAD = Workload(
     text_bytes=200_000,
     texts=12,
     texts_per_batch=4,
+    pairs=4,
+    pair_length=6,
+    sources=3,
+    shortest_source=2,
+    longest_source=6,
+    target_tokens=4,
+    lstm_rows=4,
+    lstm_length=16,
     curve_lengths=(8, 16),
     curve_tokens=(4, 8, 12),
     lap_seconds=0.0,

@@ -1,5 +1,6 @@
 """Clocks and memory."""
 
+import math
 import resource
 import statistics
 import sys
@@ -18,6 +19,18 @@ def steady_seconds(function, workload):
     while not _is_enough(laps, workload):
         laps.append(seconds_of(function))
     return statistics.median(laps)
+
+
+def seconds_of_step(prepare, workload):
+    """The very first step of training, and any other, in laps of a second or two.
+
+    `prepare(steps)` makes data for so many steps, and a function that trains on it.
+    """
+    one_step = prepare(1)
+    first = seconds_of(one_step)
+    warm = seconds_of(one_step)
+    steps = min(8, max(1, math.ceil(workload.lap_seconds / warm)))
+    return first, steady_seconds(prepare(steps), workload) / steps
 
 
 def _is_enough(laps, workload):

@@ -21,6 +21,23 @@ and `bert`, with the vocabulary of `inputs.word_pieces`,
     Classifier.count_tokens(texts)            how many tokens of each text it reads
     Embedder.encode(texts)                    a unit vector for each text, as a NumPy array
 
+and `seq2seq`
+
+    build(sizes)                an encoder-decoder with random weights, ready to train
+
+    Model.num_parameters                            an int
+    Model.fit(sources, targets, labels, rows)       train, `rows` pairs a step; their mean loss
+    Model.translate(sources, new_tokens, width)     token ids for each source, which has its end
+                                                    token: greedy, or of a beam so wide
+    Model.logits(sources, targets)                  of targets with their start token, as an array
+
+and `lstm`
+
+    build(sizes)                a language model with random weights, ready to train
+
+    Model.num_parameters                      an int
+    Model.fit(token_ids, labels, rows)        train, `rows` rows a step; their mean loss
+
 A module has those of them that its library is measured by, and imports the library at its top:
 the first import is part of what loading costs.
 """
@@ -32,5 +49,5 @@ TOKENIZER = Path(__file__).parents[2] / "presets" / "gpt-small" / "tokenizer.jso
 
 
 def import_library(name, family):
-    """The module of a library for models of a family, `"gpt"` or `"bert"`."""
+    """The module of a library for models of a family, `"gpt"` for one."""
     return importlib.import_module(f"benchmarks.libraries.{family}.{name}")

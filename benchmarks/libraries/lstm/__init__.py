@@ -1,0 +1,1 @@
+"""The LSTM language model in each of the libraries, on token ids."""

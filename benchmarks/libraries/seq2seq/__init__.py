@@ -1,0 +1,1 @@
+"""The encoder-decoder Transformer in each of the libraries, on token ids."""
