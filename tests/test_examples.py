@@ -1,12 +1,13 @@
 """Examples run as they stand, with a tiny model in the place of the one that they load."""
 
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
 
 import zoo
-from tests.models import tiny_backbone, tiny_gpt, with_weights, word_pieces
+from tests.models import tiny_backbone, tiny_gpt, tiny_transformer, with_weights, word_pieces
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -34,6 +35,28 @@ def test_encoders(monkeypatch, capsys, tmp_path):
     printed = capsys.readouterr().out
     for line in ("behind", "pretraining", "a text", "a pair", "tags", "answer", "similarity"):
         assert f"\n{line}" in f"\n{printed}"
+
+
+@pytest.mark.slow_to_compile
+def test_translation(monkeypatch, capsys):
+    monkeypatch.setattr(zoo, "load", lambda name: tiny_transformer(scale=0.1))
+    runpy.run_path(str(EXAMPLES / "translation.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert printed.count("of a beam:") == 3
+    assert printed.count("perplexity") == 2
+
+
+@pytest.mark.slow_to_compile
+def test_summarisation(monkeypatch, capsys, tmp_path):
+    lines = (EXAMPLES / "data" / "weather.jsonl").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "few.jsonl").write_text("\n".join(lines[:48]), encoding="utf-8")
+    argv = ["summarisation.py", str(tmp_path / "few.jsonl"), "--epochs", "1"]
+    monkeypatch.setattr(sys, "argv", argv)
+    runpy.run_path(str(EXAMPLES / "summarisation.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "val_rougeL" in printed
+    assert "is summarised as" in printed
+    assert "rouge1" in printed.splitlines()[-1]
 
 
 @pytest.mark.backend_free
