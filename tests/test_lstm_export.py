@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import zoo
-from tests.models import tiny_lstm, tiny_transformer, with_weights, word_pieces
+from tests.models import tiny_lstm, with_weights, word_pieces
 
 PROMPTS = ["The sea was calm", "", "It"]
 
@@ -41,10 +41,3 @@ def test_a_bidirectional_one_classifies(tmp_path):
     seen = served(text=tf.constant(PROMPTS[:1]))["probabilities"].numpy()[0]
     expected = model.predict_labels(PROMPTS[:1])[0]["probabilities"]
     np.testing.assert_allclose(seen, list(expected.values()), rtol=1e-4)
-
-
-@pytest.mark.backend_free
-def test_an_encoder_decoder_is_refused(tmp_path):
-    with pytest.raises(NotImplementedError, match="no graph of its decoding"):
-        zoo.export(tiny_transformer(), tmp_path / "served")
-    assert not (tmp_path / "served").exists()

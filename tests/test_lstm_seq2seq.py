@@ -1,4 +1,10 @@
-"""LSTM encoder-decoders: cached = uncached, the papers' attention, padding that is not seen."""
+"""LSTM encoder-decoders: cached = uncached, the papers' attention, padding that is not seen.
+
+KERAS_BACKEND=jax python -m tests.test_lstm_seq2seq     # writes the golden file anew
+"""
+
+import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +23,7 @@ VARIANTS = {
     "states_alone": {"attention": None, "bidirectional": False},
     "forward_luong": {"attention": "luong", "bidirectional": False},
 }
+GOLDEN = Path(__file__).parent / "data" / "golden_lstm_seq2seq.json"
 MASK = np.arange(7) < np.array([[7], [4]])
 
 
@@ -82,6 +89,7 @@ def test_a_token_changes_nothing_before_it(model, hidden):
     assert (changed[3:] > 1e-4).all()
 
 
+@pytest.mark.slow_to_compile
 def test_every_weight_has_a_gradient(model):
     task = zoo.Seq2SeqLM(model)
     task.compile(keras.optimizers.SGD(1.0))
@@ -126,6 +134,33 @@ def task():
 
 
 SOURCES = ["the cat", "a dog and a cat sat", "birds"]
+
+
+def golden():
+    """Logits, the losses of 10 epochs of `fit` and greedy text, for each attention."""
+    content = {}
+    for attention in ("luong", "bahdanau"):
+        keras.utils.set_random_seed(0)
+        arguments = {"attention": attention, "max_length": 32, "dropout": 0.0}
+        backbone = LSTMSeq2Seq(tokenizer().vocab_size, 1, 16, **arguments)
+        task = with_weights(zoo.Seq2SeqLM(backbone, tokenizer()), scale=0.5)
+        logits = numpy_of(task(inputs()))[0, :, :20]
+        written = task.generate(SOURCES, max_new_tokens=6)
+        with_weights(task, scale=0.1)
+        task.compile(keras.optimizers.Adam(3e-3, epsilon=1e-4))
+        pairs = [(source, source[::-1]) for source in SOURCES]
+        losses = task.fit(pairs, epochs=10, batch_size=4, verbose=0).history["loss"]
+        content[attention] = {"logits": logits.tolist(), "losses": losses, "texts": written}
+    return content
+
+
+def test_backends_agree():
+    expected = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    for attention, seen in golden().items():
+        wanted = expected[attention]
+        np.testing.assert_allclose(seen["logits"], wanted["logits"], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(seen["losses"], wanted["losses"], rtol=1e-4)
+        assert seen["texts"] == wanted["texts"]
 
 
 def test_a_batch_gives_what_its_sources_give_one_by_one(task):
@@ -181,3 +216,7 @@ def test_bad_arguments():
         LSTMSeq2Seq(300, 1, 16, attention="dot")
     with pytest.raises(ValueError, match="hidden_dim and inner_dim must be even; got 15"):
         LSTMSeq2Seq(300, 1, 15)
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps(golden(), ensure_ascii=False), encoding="utf-8")

@@ -17,6 +17,7 @@ VARIANTS = {
     "pre_norm": {"pre_norm": True},
     "learned": {"position": "learned"},
     "relative": {"position": "relative", "pre_norm": True},
+    "untied": {"tied": False},
 }
 MASK = np.arange(7) < np.array([[7], [4]])
 

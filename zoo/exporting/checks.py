@@ -21,20 +21,16 @@ def check_format(format):
 
 
 def check_model(model):
-    """Raise TypeError or NotImplementedError for what has no graph, ValueError for a tokenizer."""
+    """Raise TypeError for what is not a task, ValueError for a tokenizer that has no graph."""
     if not isinstance(model, Task):
         raise TypeError(
             f"export takes a task, such as a zoo.CausalLM; got {type(model).__name__}. Put a "
             "backbone into one, as in zoo.CausalLM(backbone, tokenizer)."
         )
-    if isinstance(model, Seq2SeqLM):
-        raise NotImplementedError(
-            "A Seq2SeqLM cannot be exported yet: there is no graph of its decoding. Serve it from "
-            "Python, with zoo.save, zoo.load and generate."
-        )
     if model.tokenizer is None:
         return
-    if isinstance(model, CausalLM) or model.tokenizer.kind != "WordPiece":
+    writes = isinstance(model, (CausalLM, Seq2SeqLM))
+    if writes or model.tokenizer.kind != "WordPiece":
         check_tokenizer(model.tokenizer)
         if isinstance(model, (QuestionAnswerer, TokenClassifier)):
             raise ValueError(
@@ -71,8 +67,8 @@ def check_tokenizer(tokenizer):
     if found:
         raise ValueError(
             "Only a byte-level BPE tokenizer such as GPT-2's can be put into a graph, but of this "
-            f"one: {', '.join(found)}. A zoo.CausalLM(backbone) without tokenizer can be exported, "
-            "from token ids to logits."
+            f"one: {', '.join(found)}. A task without tokenizer can be exported, from token ids to "
+            "logits."
         )
 
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from zoo.exporting.graph_functions import TEXT, graph_function, require
+from zoo.exporting.graph_functions import TEXT, graph_function, require, require_ids
 from zoo.exporting.graph_rows import GraphRows
 from zoo.tasks import (
     BertPretrainer,
@@ -29,23 +29,13 @@ def encoder_signatures(model):
 
 def outputs_signature(model):
     """The inputs of the backbone, padded, to the model's output."""
-    vocab_size, max_length = model.backbone.vocab_size, model.backbone.max_length
     names = ["token_ids", *model.backbone.optional_inputs]
     dtypes = {"padding_mask": "bool"}
     specs = [tf.TensorSpec([None, None], dtypes.get(name, "int32"), name) for name in names]
 
     @graph_function(*specs)
     def serve(token_ids, *optional):
-        token_ids = require(
-            token_ids,
-            tf.reduce_all((token_ids >= 0) & (token_ids < vocab_size)),
-            f"Token ids must be from 0 to {vocab_size - 1}, the vocabulary of the model.",
-        )
-        token_ids = require(
-            token_ids,
-            tf.shape(token_ids)[1] <= max_length,
-            f"A sequence must fit into the context of {max_length} tokens.",
-        )
+        token_ids = require_ids(token_ids, model.backbone)
         outputs = model(dict(zip(names, (token_ids, *optional), strict=True)), training=False)
         return outputs if isinstance(outputs, dict) else {output_name(model): as_float(outputs)}
 

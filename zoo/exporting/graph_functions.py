@@ -3,6 +3,12 @@
 import tensorflow as tf
 
 TEXT = tf.TensorSpec([None], "string", "text")
+MAX_NEW_TOKENS = tf.TensorSpec([], "int32", "max_new_tokens")
+SAMPLING = (
+    tf.TensorSpec([], "float32", "temperature"),
+    tf.TensorSpec([], "float32", "top_p"),
+    tf.TensorSpec([], "int32", "seed"),
+)
 
 
 def graph_function(*specs):
@@ -14,3 +20,45 @@ def require(tensor, condition, *message):
     """`tensor`, which nothing reads before `condition` is found to hold."""
     with tf.control_dependencies([tf.debugging.Assert(condition, list(message))]):
         return tf.identity(tensor)
+
+
+def require_rules(tensor, *rules):
+    """`tensor`, which nothing reads before each `(condition, rule, value)` is found to hold."""
+    for is_right, rule, value in rules:
+        tensor = require(tensor, is_right, f"{rule}; got", value)
+    return tensor
+
+
+def length_rule(max_new_tokens):
+    return max_new_tokens >= 1, "max_new_tokens must be at least 1", max_new_tokens
+
+
+def sampling_rules(temperature, top_p):
+    return (
+        (temperature >= 0, "temperature must be at least 0 (0 is greedy)", temperature),
+        ((top_p > 0) & (top_p <= 1), "top_p must be above 0 and at most 1", top_p),
+    )
+
+
+def require_ids(token_ids, backbone):
+    """Token ids `(batch, length)` that are in the vocabulary and fit into the context."""
+    vocab_size, max_length = backbone.vocab_size, backbone.max_length
+    token_ids = require(
+        token_ids,
+        tf.reduce_all((token_ids >= 0) & (token_ids < vocab_size)),
+        f"Token ids must be from 0 to {vocab_size - 1}, the vocabulary of the model.",
+    )
+    length = tf.shape(token_ids)[1]
+    return require(
+        token_ids,
+        length <= max_length,
+        f"A sequence must fit into the context of {max_length} tokens; got",
+        length,
+    )
+
+
+def cut_before(rows, end_id):
+    """`(batch, length)` ids as ragged rows that stop before their first `end_id`."""
+    is_end = tf.cast(rows == end_id, "int32")
+    lengths = tf.reduce_sum(tf.cast(tf.cumsum(is_end, axis=1) == 0, "int32"), axis=1)
+    return tf.RaggedTensor.from_tensor(rows, lengths)

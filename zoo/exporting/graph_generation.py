@@ -14,11 +14,40 @@ def generate_tokens(backbone, prompts, end_id, max_new_tokens, temperature, top_
     """Continue prompts until each has met `end_id` or there are `max_new_tokens` new tokens.
 
     All prompts are aligned on the left and each row has a position of its own, as in
-    `zoo.generation.Decoder`; the draws are those of `zoo.generation.noise`.
+    `zoo.generation.Decoder`.
 
     Args:
         backbone: a backbone with `make_cache`, `call_with_cache` and `logits`.
         prompts: ragged int32 `(batch, None)`, no row empty.
+        end_id, max_new_tokens, temperature, top_p, seed: those of `write_tokens`.
+
+    Returns:
+        What `write_tokens` returns.
+    """
+    token_ids = prompts.to_tensor()
+    batch_size, prompt_length = tf.unstack(tf.shape(token_ids))
+    lengths = tf.cast(prompts.row_lengths(), "int32")
+
+    def read(token, cache, step):
+        hidden, cache = backbone.call_with_cache(token[:, None], cache, lengths + step - 1)
+        return backbone.logits(hidden)[:, 0], cache
+
+    cache = backbone.make_cache(batch_size, prompt_length + max_new_tokens)
+    hidden, cache = read_prompts(backbone, token_ids, lengths, cache)
+    logits = backbone.logits(tf.gather(hidden, lengths - 1, batch_dims=1))
+    return write_tokens(read, logits, cache, end_id, max_new_tokens, temperature, top_p, seed)
+
+
+def write_tokens(read, logits, cache, end_id, max_new_tokens, temperature, top_p, seed):
+    """Choose a token for each row and read it, until all have met `end_id` or have enough.
+
+    The draws are those of `zoo.generation.noise`.
+
+    Args:
+        read: `(token, cache, step) -> (logits, cache)`: the tokens `(batch,)` before those of
+            this step to the logits `(batch, vocab_size)` of these.
+        logits: of the first tokens.
+        cache: nested tensors, for `read`.
         end_id: int, the id that ends a row.
         max_new_tokens: int32 scalar, at least 1.
         temperature: float32 scalar; 0 is greedy.
@@ -28,9 +57,7 @@ def generate_tokens(backbone, prompts, end_id, max_new_tokens, temperature, top_
     Returns:
         int32 `(batch, max_new_tokens)`, filled with `end_id` behind each row's end.
     """
-    token_ids = prompts.to_tensor()
-    batch_size, prompt_length = tf.unstack(tf.shape(token_ids))
-    lengths = tf.cast(prompts.row_lengths(), "int32")
+    batch_size = tf.shape(logits)[0]
     keys = noise_keys(seed, batch_size)
 
     def choose(logits, step):
@@ -53,16 +80,13 @@ def generate_tokens(backbone, prompts, end_id, max_new_tokens, temperature, top_
         return (step < max_new_tokens) & ~tf.reduce_all(finished)
 
     def advance(step, token, cache, tokens, finished):
-        hidden, cache = backbone.call_with_cache(token[:, None], cache, lengths + step - 1)
-        token = choose(backbone.logits(hidden)[:, 0], step)
+        logits, cache = read(token, cache, step)
+        token = choose(logits, step)
         tokens, finished = note(tokens, step, token, finished)
         return step + 1, token, cache, tokens, finished
 
-    cache = backbone.make_cache(batch_size, prompt_length + max_new_tokens)
     shapes = tf.nest.map_structure(lambda x: x.shape, cache)
-    hidden, cache = read_prompts(backbone, token_ids, lengths, cache)
-    last = tf.gather(hidden, lengths - 1, batch_dims=1)
-    token = choose(backbone.logits(last), 0)
+    token = choose(logits, 0)
     tokens = tf.fill([batch_size, max_new_tokens], end_id)
     tokens, finished = note(tokens, 0, token, tf.zeros([batch_size], "bool"))
     row, table = tf.TensorShape([None]), tf.TensorShape([None, None])

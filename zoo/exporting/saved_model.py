@@ -11,13 +11,25 @@ import tensorflow as tf
 
 from zoo.exporting import checks
 from zoo.exporting.encoder_signatures import encoder_signatures
-from zoo.exporting.graph_functions import TEXT, graph_function, require
+from zoo.exporting.graph_functions import (
+    MAX_NEW_TOKENS,
+    SAMPLING,
+    TEXT,
+    cut_before,
+    graph_function,
+    length_rule,
+    require,
+    require_ids,
+    require_rules,
+    sampling_rules,
+)
 from zoo.exporting.graph_generation import generate_tokens
 from zoo.exporting.graph_tokenizer import GraphTokenizer, as_utf8
+from zoo.exporting.seq2seq_signatures import seq2seq_signatures
 from zoo.generation.decoder import context_length
 from zoo.layers import token_nats
 from zoo.loading import load
-from zoo.tasks.causal_lm import CausalLM
+from zoo.tasks import CausalLM, Seq2SeqLM
 
 
 def write(model, folder):
@@ -33,14 +45,21 @@ def write(model, folder):
     """
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]  # what the graphs may read
-    is_decoder = isinstance(model, CausalLM)
-    signatures = decoder_signatures(model) if is_decoder else encoder_signatures(model)
     try:
-        tf.saved_model.save(module, str(folder), signatures=signatures)
+        tf.saved_model.save(module, str(folder), signatures=make_signatures(model))
     except tf.errors.OpError as error:
         if checks.DISK_FULL in error.message:
             raise OSError(errno.ENOSPC, checks.DISK_FULL) from error
         raise OSError(f"TensorFlow could not write the SavedModel: {error.message}") from error
+
+
+def make_signatures(model):
+    """`{name: graph}` of a task; see `zoo.export`."""
+    if isinstance(model, CausalLM):
+        return decoder_signatures(model)
+    if isinstance(model, Seq2SeqLM):
+        return seq2seq_signatures(model)
+    return encoder_signatures(model)
 
 
 def decoder_signatures(model):
@@ -56,26 +75,16 @@ def decoder_signatures(model):
 
 def logits_signature(model):
     """`(token_ids, padding_mask) -> logits`."""
-    vocab_size, max_length = model.backbone.vocab_size, model.backbone.max_length
 
     @graph_function(
         tf.TensorSpec([None, None], "int32", "token_ids"),
         tf.TensorSpec([None, None], "bool", "padding_mask"),
     )
     def serve(token_ids, padding_mask):
-        token_ids = require(
-            token_ids,
-            tf.reduce_all((token_ids >= 0) & (token_ids < vocab_size)),
-            f"Token ids must be from 0 to {vocab_size - 1}, the vocabulary of the model.",
-        )
-        length = tf.shape(token_ids)[1]
-        token_ids = require(
-            token_ids,
-            length <= max_length,
-            f"A sequence must fit into the context of {max_length} tokens; got",
-            length,
-        )
-        inputs = {"token_ids": token_ids, "padding_mask": padding_mask}
+        inputs = {
+            "token_ids": require_ids(token_ids, model.backbone),
+            "padding_mask": padding_mask,
+        }
         return {"logits": tf.cast(model(inputs, training=False), "float32")}
 
     return serve
@@ -96,21 +105,10 @@ def generate_signature(backbone, tokenizer):
     """`(text, max_new_tokens, temperature, top_p, seed) -> text`."""
     most = context_length(backbone)
 
-    @graph_function(
-        TEXT,
-        tf.TensorSpec([], "int32", "max_new_tokens"),
-        tf.TensorSpec([], "float32", "temperature"),
-        tf.TensorSpec([], "float32", "top_p"),
-        tf.TensorSpec([], "int32", "seed"),
-    )
+    @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING)
     def generate(text, max_new_tokens, temperature, top_p, seed):
-        text = as_utf8(text)
-        for is_right, rule, value in (
-            (max_new_tokens >= 1, "max_new_tokens must be at least 1", max_new_tokens),
-            (temperature >= 0, "temperature must be at least 0 (0 is greedy)", temperature),
-            ((top_p > 0) & (top_p <= 1), "top_p must be above 0 and at most 1", top_p),
-        ):
-            text = require(text, is_right, f"{rule}; got", value)
+        rules = length_rule(max_new_tokens), *sampling_rules(temperature, top_p)
+        text = require_rules(as_utf8(text), *rules)
         prompts = fill_empty(tokenizer.encode(text), tokenizer.end_id)
         if not math.isinf(most):
             longest = tf.reduce_max(tf.concat([prompts.row_lengths(), [0]], axis=0))
@@ -163,13 +161,6 @@ def fill_empty(rows, start_id):
     starts = tf.fill([tf.math.count_nonzero(is_empty)], start_id)
     starts = tf.RaggedTensor.from_row_lengths(starts, tf.cast(is_empty, "int64"))
     return tf.concat([starts, rows], axis=1)
-
-
-def cut_before(rows, end_id):
-    """`(batch, length)` ids as ragged rows that stop before their first `end_id`."""
-    is_end = tf.cast(rows == end_id, "int32")
-    lengths = tf.reduce_sum(tf.cast(tf.cumsum(is_end, axis=1) == 0, "int32"), axis=1)
-    return tf.RaggedTensor.from_tensor(rows, lengths)
 
 
 def main(preset, folder):

@@ -28,8 +28,9 @@ from zoo.layers.positions import (
     RotaryEmbedding,
     SinusoidalPositions,
 )
-from zoo.layers.recurrent import BidirectionalLSTM, LockedDropout, LSTMLayer, WordDropout
+from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer
 from zoo.layers.recurrent_attention import BahdanauAttention, LuongAttention, RecurrentDecoder
+from zoo.layers.recurrent_dropout import LockedDropout, WordDropout
 
 __all__ = [
     "ALiBi",

@@ -1,11 +1,13 @@
-"""LSTM layers: the fastest kernel of each backend, and the dropouts that recurrence asks for."""
+"""LSTM layers, by the fastest kernel of each backend."""
 
 import keras
 from keras import ops
 
-from zoo.layers.embedding import take_rows
-
-HELD = 1e4  # a sigmoid of this is 1, and of its negative 0, in every dtype
+HELD = 1e4  # a gate of this is 1, and of its negative 0, in every dtype
+GATES = {
+    "sigmoid": ops.sigmoid,
+    "hard_sigmoid": lambda x: ops.clip(0.2 * x + 0.5, 0, 1),  # Keras' own has another slope now
+}
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -28,6 +30,8 @@ class LSTMLayer(keras.layers.Layer):
             https://arxiv.org/abs/1708.02182
         kernel_initializer, recurrent_initializer: initializers.
         seed: int or None, of the dropout.
+        gate: `"sigmoid"`, or `"hard_sigmoid"` for `clip(0.2 x + 0.5, 0, 1)` in its place, which
+            Keras' LSTM had before version 2.3. No kernel has that: it is slow.
 
     Call arguments:
         x: `(batch, length, dim)`.
@@ -38,6 +42,9 @@ class LSTMLayer(keras.layers.Layer):
     Returns:
         `(batch, length, units)`, to be ignored at padding, and the pair `(h, c)` after each row's
         last real token.
+
+    Raises:
+        ValueError: an unknown gate.
     """
 
     def __init__(
@@ -47,14 +54,18 @@ class LSTMLayer(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         recurrent_initializer="orthogonal",
         seed=None,
+        gate="sigmoid",
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if gate not in GATES:
+            raise ValueError(f"gate must be one of {', '.join(GATES)}; got {gate!r}.")
         self.units = units
         self.weight_dropout = weight_dropout
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
         self.seed = seed
+        self.gate = gate
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, x_shape):
@@ -82,9 +93,9 @@ class LSTMLayer(keras.layers.Layer):
         if state is None:
             state = self.make_state(ops.shape(x)[0])
         if padding_mask is None:
-            return read_sequence(x, state, kernel, recurrent_kernel, bias)
+            return read_sequence(x, state, kernel, recurrent_kernel, bias, self.gate)
         x, kernel = hold_at_padding(x, kernel, padding_mask)
-        sequence, (_, cell) = read_sequence(x, state, kernel, recurrent_kernel, bias)
+        sequence, (_, cell) = read_sequence(x, state, kernel, recurrent_kernel, bias, self.gate)
         return sequence, (last_real(sequence, padding_mask, state[0]), cell)
 
     def make_state(self, batch_size):
@@ -106,7 +117,7 @@ class BidirectionalLSTM(keras.layers.Layer):
 
     Args:
         units: int, of each direction.
-        weight_dropout, kernel_initializer, recurrent_initializer, seed: those of `LSTMLayer`.
+        weight_dropout, kernel_initializer, recurrent_initializer, seed, gate: those of `LSTMLayer`.
 
     Call arguments:
         x: `(batch, length, dim)`.
@@ -124,6 +135,7 @@ class BidirectionalLSTM(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         recurrent_initializer="orthogonal",
         seed=None,
+        gate="sigmoid",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -132,6 +144,7 @@ class BidirectionalLSTM(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
         self.seed = seed
+        self.gate = gate
         self.forward_lstm, self.backward_lstm = (
             LSTMLayer(
                 units,
@@ -139,6 +152,7 @@ class BidirectionalLSTM(keras.layers.Layer):
                 self.kernel_initializer,
                 self.recurrent_initializer,
                 seed,
+                gate,
                 dtype=self.dtype_policy,
                 name=name,
             )
@@ -161,87 +175,39 @@ class BidirectionalLSTM(keras.layers.Layer):
         return keras.KerasTensor((*x.shape[:2], 2 * self.units), dtype=self.compute_dtype)
 
 
-@keras.saving.register_keras_serializable("zoo")
-class LockedDropout(keras.layers.SpatialDropout1D):
-    """Dropout that drops the same features at all positions of a row, each row its own.
-
-    Gal and Ghahramani, 2016, https://arxiv.org/abs/1512.05287: noise that changes at every
-    position would add up in a recurrent state.
-
-    Args:
-        rate: float.
-
-    Call arguments:
-        inputs: `(batch, length, dim)`; the result has the same shape.
-    """
-
-
-@keras.saving.register_keras_serializable("zoo")
-class WordDropout(keras.layers.Layer):
-    """Dropout of whole words: a word is dropped wherever it stands in a batch, or nowhere.
-
-    Gal and Ghahramani, 2016, section 4.2, https://arxiv.org/abs/1512.05287.
-
-    Args:
-        rate: float.
-        vocab_size: int.
-        seed: int or None.
-
-    Call arguments:
-        x: `(batch, length, dim)`, the embeddings of `token_ids`.
-        token_ids: int `(batch, length)`.
-
-    Returns:
-        The shape of `x`.
-    """
-
-    def __init__(self, rate, vocab_size, seed=None, **kwargs):
-        super().__init__(**kwargs)
-        self.rate = rate
-        self.vocab_size = vocab_size
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def call(self, x, token_ids, training=False):
-        if not (training and self.rate):
-            return x
-        words = ops.ones((self.vocab_size, 1), self.compute_dtype)
-        words = keras.random.dropout(words, self.rate, seed=self.seed_generator)
-        return x * take_rows(words, token_ids)
-
-    def compute_output_spec(self, x, token_ids, training=False):
-        return keras.KerasTensor(x.shape, dtype=self.compute_dtype)
-
-
 def symbolic_state(batch_size, units, dtype):
     """A pair `(h, c)` for `compute_output_spec`: two tensors, for Keras tells them by identity."""
     return tuple(keras.KerasTensor((batch_size, units), dtype=dtype) for _ in range(2))
 
 
-def read_sequence(x, state, kernel, recurrent_kernel, bias):
+def read_sequence(x, state, kernel, recurrent_kernel, bias, gate="sigmoid"):
     """The LSTM's equations over a sequence, by the fastest means that there is.
 
     Args:
         x: `(batch, length, dim)`.
         state: the pair `(h, c)`, each `(batch, units)`.
         kernel, recurrent_kernel, bias: `(dim, 4 * units)`, `(units, 4 * units)`, `(4 * units,)`.
+        gate: that of `LSTMLayer`.
 
     Returns:
         All `h`, `(batch, length, units)`, and the last pair `(h, c)`.
     """
     if x.shape[1] == 1:  # a step of decoding
-        hidden, cell = step(ops.matmul(x[:, 0], kernel) + bias, state, recurrent_kernel)
+        hidden, cell = step(ops.matmul(x[:, 0], kernel) + bias, state, recurrent_kernel, gate)
         return hidden[:, None], (hidden, cell)
-    read = {"torch": _read_on_torch, "jax": _read_on_jax, "tensorflow": _read_on_tensorflow}
+    if gate != "sigmoid" or keras.backend.backend() == "tensorflow":
+        return _read_step_by_step(x, state, kernel, recurrent_kernel, bias, gate)
+    read = {"torch": _read_on_torch, "jax": _read_on_jax}
     return read[keras.backend.backend()](x, tuple(state), kernel, recurrent_kernel, bias)
 
 
-def step(projected, state, recurrent_kernel):
+def step(projected, state, recurrent_kernel, gate="sigmoid"):
     """One position: `x_t @ kernel + bias` and a state to the next state."""
+    opened = GATES[gate]
     gates = projected + ops.matmul(state[0], recurrent_kernel)
     i, f, g, o = ops.split(gates, 4, axis=-1)
-    cell = ops.sigmoid(f) * state[1] + ops.sigmoid(i) * ops.tanh(g)
-    return ops.sigmoid(o) * ops.tanh(cell), cell
+    cell = opened(f) * state[1] + opened(i) * ops.tanh(g)
+    return opened(o) * ops.tanh(cell), cell
 
 
 def _read_on_torch(*arguments):
@@ -272,12 +238,12 @@ def _read_on_jax(x, state, kernel, recurrent_kernel, bias):
         return scan_lstm(x, state, kernel, recurrent_kernel, bias)
 
 
-def _read_on_tensorflow(x, state, kernel, recurrent_kernel, bias):
-    """Keras' loop, after one product for all inputs; XLA, which compiles it, has no cuDNN."""
+def _read_step_by_step(x, state, kernel, recurrent_kernel, bias, gate):
+    """Keras' loop, after one product for all inputs: XLA on TensorFlow has no cuDNN to call."""
     from keras.src import backend
 
     def take_step(projected, state):
-        hidden, cell = step(projected, state, recurrent_kernel)
+        hidden, cell = step(projected, state, recurrent_kernel, gate)
         return hidden, [hidden, cell]
 
     projected = ops.matmul(x, kernel) + bias

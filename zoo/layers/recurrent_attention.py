@@ -5,7 +5,8 @@ from keras import ops
 from keras.src.backend import rnn
 
 from zoo.layers.dense import Dense
-from zoo.layers.recurrent import LockedDropout, LSTMLayer, symbolic_state
+from zoo.layers.recurrent import LSTMLayer, symbolic_state
+from zoo.layers.recurrent_dropout import LockedDropout
 
 ATTENTIONS = ("luong", "bahdanau", None)
 
@@ -96,6 +97,7 @@ class RecurrentDecoder(keras.layers.Layer):
         units: int.
         attention: `"luong"`, `"bahdanau"` or None.
         dropout: float, on the output of each layer but the last, locked, and of the decoder.
+        gate: that of `LSTMLayer`.
 
     Call arguments:
         x: `(batch, length, dim)`, embeddings of target tokens.
@@ -108,11 +110,13 @@ class RecurrentDecoder(keras.layers.Layer):
         `(batch, length, units)`, and the states after the last token.
     """
 
-    def __init__(self, num_layers, units, attention="luong", dropout=0.0, **kwargs):
+    def __init__(self, num_layers, units, attention="luong", dropout=0.0, gate="sigmoid", **kwargs):
         super().__init__(**kwargs)
         self.units = units
         own = {"dtype": self.dtype_policy}
-        self.lstms = [LSTMLayer(units, **own, name=f"lstm_{i}") for i in range(num_layers)]
+        self.lstms = [
+            LSTMLayer(units, gate=gate, **own, name=f"lstm_{i}") for i in range(num_layers)
+        ]
         self.kind = attention
         kinds = {"luong": LuongAttention, "bahdanau": BahdanauAttention}
         self.attention = kinds[attention](units, **own, name="attention") if attention else None

@@ -4,7 +4,8 @@ import keras
 
 from zoo.layers import TokenEmbedding
 from zoo.layers.initializers import Normal
-from zoo.layers.recurrent import BidirectionalLSTM, LockedDropout, LSTMLayer, WordDropout
+from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer
+from zoo.layers.recurrent_dropout import LockedDropout, WordDropout
 from zoo.models.base import Backbone, token_inputs
 
 

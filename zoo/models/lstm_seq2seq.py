@@ -6,13 +6,9 @@ from keras import ops
 from zoo.layers import TokenEmbedding
 from zoo.layers.dense import Dense
 from zoo.layers.initializers import Normal
-from zoo.layers.recurrent import (
-    BidirectionalLSTM,
-    LockedDropout,
-    LSTMLayer,
-    symbolic_state,
-)
+from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer, symbolic_state
 from zoo.layers.recurrent_attention import ATTENTIONS, RecurrentDecoder
+from zoo.layers.recurrent_dropout import LockedDropout
 from zoo.models.base import Backbone
 from zoo.models.lstm import check_widths
 from zoo.models.transformer import pair_inputs
@@ -40,6 +36,7 @@ class LSTMSeq2Seq(Backbone):
             which reads from the right.
         max_length: int, the longest source and the longest target in tokens.
         dropout: float, on embeddings and between layers, locked, and before the head, in training.
+        gate: `"sigmoid"`, or `"hard_sigmoid"` for weights of Keras before 2.3; see `LSTMLayer`.
         dtype: a dtype policy such as `"float32"` or `"mixed_bfloat16"`.
 
     Call arguments:
@@ -63,6 +60,7 @@ class LSTMSeq2Seq(Backbone):
         bidirectional=True,
         max_length=512,
         dropout=0.1,
+        gate="sigmoid",
         dtype=None,
         **kwargs,
     ):
@@ -81,10 +79,10 @@ class LSTMSeq2Seq(Backbone):
         )
         embedding_dropout = LockedDropout(dropout, dtype=dtype, name="embedding_dropout")
         encoder = RecurrentEncoder(
-            num_layers, hidden_dim, bidirectional, dropout, dtype=dtype, name="encoder"
+            num_layers, hidden_dim, bidirectional, dropout, gate, dtype=dtype, name="encoder"
         )
         decoder = RecurrentDecoder(
-            num_layers, hidden_dim, attention, dropout, dtype=dtype, name="decoder"
+            num_layers, hidden_dim, attention, dropout, gate, dtype=dtype, name="decoder"
         )
 
         inputs = pair_inputs()
@@ -161,7 +159,7 @@ class RecurrentEncoder(keras.layers.Layer):
     """A stack of LSTMs over a source, and the states that a decoder of it starts from.
 
     Args:
-        num_layers, units, bidirectional, dropout: see `LSTMSeq2Seq`.
+        num_layers, units, bidirectional, dropout, gate: see `LSTMSeq2Seq`.
 
     Call arguments:
         x: `(batch, source_length, dim)`.
@@ -172,14 +170,14 @@ class RecurrentEncoder(keras.layers.Layer):
         decoder a pair of `(batch, units)`.
     """
 
-    def __init__(self, num_layers, units, bidirectional, dropout, **kwargs):
+    def __init__(self, num_layers, units, bidirectional, dropout, gate, **kwargs):
         super().__init__(**kwargs)
         self.num_layers = num_layers
         self.units = units
         self.bidirectional = bidirectional
         own = {"dtype": self.dtype_policy}
         cls, width = (BidirectionalLSTM, units // 2) if bidirectional else (LSTMLayer, units)
-        self.lstms = [cls(width, **own, name=f"lstm_{i}") for i in range(num_layers)]
+        self.lstms = [cls(width, gate=gate, **own, name=f"lstm_{i}") for i in range(num_layers)]
         self.dropping = LockedDropout(dropout, **own, name="dropout")
         if bidirectional:
             self.bridge = Dense(2 * num_layers * units, activation="tanh", **own, name="bridge")

@@ -78,12 +78,13 @@ class PairFormat:
         tokenizer: a `zoo.tokenizers.Tokenizer` with an end token.
         source_length: int, the most tokens of a source's row.
         target_length: int, the most that are predicted of a target.
+        source_start: bool, whether a source's row starts as a target's does.
 
     Raises:
         ValueError: if the tokenizer has no end token.
     """
 
-    def __init__(self, tokenizer, source_length, target_length):
+    def __init__(self, tokenizer, source_length, target_length, source_start=False):
         if tokenizer.end_id is None:
             raise ValueError(
                 "Targets end with a special token such as <|endoftext|>; the tokenizer has "
@@ -94,6 +95,7 @@ class PairFormat:
         self.start_id = self.end_id if tokenizer.start_id is None else tokenizer.start_id
         self.source_length = source_length
         self.target_length = target_length
+        self.before_source = [self.start_id] if source_start else []
 
     def tokens(self, texts, what):
         """Token ids of texts; raises ValueError for one that has none."""
@@ -109,16 +111,21 @@ class PairFormat:
     def require_fit(self, rows):
         """Raise ValueError for a source that would lose tokens in its row."""
         for place, ids in enumerate(rows):
-            if len(ids) >= self.source_length:
+            if self.is_long(ids):
+                around = "start and end tokens" if self.before_source else "end token"
                 raise ValueError(
-                    "A source and its end token must fit into the context of "
+                    f"A source and its {around} must fit into the context of "
                     f"{self.source_length} tokens; the one at position {place} has {len(ids)} "
                     "tokens. Shorten or split it, or pass truncate=True to read only its start."
                 )
 
+    def is_long(self, source):
+        """Whether a source would lose tokens in its row."""
+        return len(self.before_source) + len(source) >= self.source_length
+
     def source_row(self, ids):
         """A source's row; one that is too long loses tokens before its end token."""
-        return [*ids[: self.source_length - 1], self.end_id]
+        return [*[*self.before_source, *ids][: self.source_length - 1], self.end_id]
 
     def target_row(self, ids):
         """A target's row, from which inputs and labels are cut; one too long has no end token."""
@@ -138,7 +145,7 @@ class PairFormat:
         """
         sources, targets = self.tokens(sources, "source"), self.tokens(targets, "target")
         num_long = sum(
-            len(source) >= self.source_length or len(target) >= self.target_length
+            self.is_long(source) or len(target) >= self.target_length
             for source, target in zip(sources, targets, strict=True)
         )
         if num_long:

@@ -30,7 +30,7 @@ WARMUP_STEPS = 4000
 
 @keras.saving.register_keras_serializable("zoo")
 class Seq2SeqLM(LanguageModel):
-    """An encoder-decoder and its tied head: two sequences to logits of the second one's tokens.
+    """An encoder-decoder and its head: two sequences to logits of the second one's tokens.
 
     `fit`, `evaluate` and `score` take sources and targets as text, batched by length: no pair is
     padded to the length of a much longer one. The encoder reads a source and the tokenizer's end
@@ -53,6 +53,8 @@ class Seq2SeqLM(LanguageModel):
         target_length: int, the same of a target.
         label_smoothing: float, the share of a label's probability that all tokens share equally,
             in training with the usual loss.
+        source_start: bool, whether the start token also goes before a source, as in BART (Lewis et
+            al., 2020, https://arxiv.org/abs/1910.13461).
 
     Call arguments:
         inputs: a dict of `token_ids` and `decoder_token_ids`, int `(batch, source_length)` and
@@ -73,6 +75,7 @@ class Seq2SeqLM(LanguageModel):
         source_length=None,
         target_length=None,
         label_smoothing=0.1,
+        source_start=False,
         **kwargs,
     ):
         for name, length in (("source_length", source_length), ("target_length", target_length)):
@@ -91,6 +94,7 @@ class Seq2SeqLM(LanguageModel):
         self.source_length = source_length
         self.target_length = target_length
         self.label_smoothing = label_smoothing
+        self.source_start = source_start
         self.decoder = Seq2SeqDecoder(self)
         self._score = compile_function(self, self._row_nats)
 
@@ -137,9 +141,10 @@ class Seq2SeqLM(LanguageModel):
     @property
     def pair_format(self):
         most = self.backbone.max_length
-        return PairFormat(
-            self.require_tokenizer(), self.source_length or most, self.target_length or most
-        )
+        return self._pair_format(self.source_length or most, self.target_length or most)
+
+    def _pair_format(self, source_length, target_length):
+        return PairFormat(self.require_tokenizer(), source_length, target_length, self.source_start)
 
     def fit(
         self,
@@ -217,7 +222,7 @@ class Seq2SeqLM(LanguageModel):
 
         Args:
             sources: a string or a list of strings; or a list of token ids or a list of such lists,
-                without end token. A batch gives what its sources would give one by one.
+                without start and end tokens. A batch gives what its sources would give one by one.
             max_new_tokens: int, the most tokens of a target; None for `target_length`.
             sampler: `"greedy"`, `"temperature"`, or a `zoo.generation` sampler or `Beam`.
             seed: int: source i draws with `seed + i`; or a list with an int for each source. The
@@ -245,7 +250,7 @@ class Seq2SeqLM(LanguageModel):
                 f"max_new_tokens must fit into the context of {most} tokens; got {max_new_tokens}."
             )
         sources, is_single, is_text = as_batch(sources)
-        pair_format = PairFormat(self.require_tokenizer(), most, most)
+        pair_format = self._pair_format(most, most)
         if request.stop and not is_text:
             raise ValueError("stop takes strings, so the source must be text; got token ids.")
         if is_text:
@@ -280,7 +285,7 @@ class Seq2SeqLM(LanguageModel):
         """
         sources, targets = split_pairs(sources, targets)
         most = self.backbone.max_length
-        pair_format = PairFormat(self.require_tokenizer(), most, most)
+        pair_format = self._pair_format(most, most)
         examples = pair_format.examples(sources, targets, cut=False)
         nats = np.zeros(len(examples), "float32")
         data = PairBuckets(examples, SCORE_BATCH, False, most) if len(examples) else None
@@ -298,4 +303,5 @@ class Seq2SeqLM(LanguageModel):
             "source_length": self.source_length,
             "target_length": self.target_length,
             "label_smoothing": self.label_smoothing,
+            "source_start": self.source_start,
         }

@@ -27,7 +27,7 @@ from zoo.tokenizers.streaming import StreamDecoder
 FILE_NAME = "tokenizer.json"
 
 # The conventional names of each role, the most specific first.
-START = ("[CLS]", "<s>", "<bos>", "<|begin_of_text|>", "<|startoftext|>", "<|endoftext|>")
+START = ("[CLS]", "<s>", "<bos>", "<sos>", "<|begin_of_text|>", "<|startoftext|>", "<|endoftext|>")
 END = ("<|endoftext|>", "</s>", "[SEP]", "<eos>", "<|end_of_text|>", "<|im_end|>")
 PAD = ("[PAD]", "<pad>", "<|pad|>")
 MASK = ("[MASK]", "<mask>")
