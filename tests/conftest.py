@@ -12,6 +12,8 @@ import pytest
 # Files of few but long tests. Started last, one of them would keep a single worker busy.
 SLOW_FILES = (
     "test_encoder_export.py",
+    "test_seq2seq_export.py",
+    "test_lstm_seq2seq.py",
     "test_readme.py",
     "test_examples.py",
     "test_convert.py",
@@ -21,6 +23,8 @@ SLOW_FILES = (
     "test_backends.py",
     "test_seq2seq.py",
     "test_lstm.py",
+    "test_recipes.py",
+    "test_foreign_seq2seq.py",
     "test_beam.py",
 )
 

@@ -135,8 +135,13 @@ def train(args):
 def publish_preset(args):
     """Measure the last checkpoint on the held-out documents and write the preset folder."""
     tokenizer = Tokenizer.load(args.preset)
-    model = BertPretrainer(BERT(**BACKBONE, dtype="float32"), tokenizer)
-    restore_weights(args.output / CheckpointAndLog.CHECKPOINT, model)
+    trained = BertPretrainer(BERT(**BACKBONE, dtype="float32"), tokenizer)
+    restore_weights(args.output / CheckpointAndLog.CHECKPOINT, trained)
+    arguments = {**BACKBONE, "max_length": args.context}
+    model = BertPretrainer(BERT(**arguments, dtype="float32"), tokenizer)
+    for ours, theirs in zip(model.weights, trained.weights, strict=True):
+        # The table of positions may be longer than what the run made use of.
+        ours.assign(theirs[: ours.shape[0]] if ours.shape != theirs.shape else theirs)
     save_beside_card(model, args.preset)
     model = zoo.load(args.preset)  # what is measured is what ships
     measured = {}
@@ -178,6 +183,7 @@ def main():
     parser.add_argument("--warmup", type=int, default=60, help="steps to it")
     parser.add_argument("--decay", type=int, default=350, help="steps from it to 0, at the end")
     parser.add_argument("--length", type=int, default=128, help="tokens in a row")
+    parser.add_argument("--context", type=int, default=256, help="positions to publish")
     parser.add_argument("--mask-rate", type=float, default=0.25, help="share of tokens to learn")
     parser.add_argument("--batch-size", type=int, default=32, help="rows")
     parser.add_argument("--eval-every", type=int, default=50, help="steps")
