@@ -11,7 +11,7 @@ from zoo.config import ARGUMENTS, FAMILIES, TASKS, argument_names, read_config
 from zoo.parameters import PARAMETERS, count_parameters
 
 PRESETS = hub.bundled()
-SMALL = ["gpt-small", "gpt-tiny", "bert-small"]
+SMALL = ["gpt-small", "gpt-tiny", "bert-small", "transformer-small-en-fr"]
 TRAINED = [name for name in PRESETS if (hub.bundled_folder() / name / "model.safetensors").exists()]
 PUBLISHED = {
     "gpt2": 124_439_808,
@@ -89,7 +89,14 @@ def test_large_ones_build_when_made_narrow(name):
 @pytest.mark.parametrize("name", TRAINED)
 def test_trained_ones_load(name):
     model = zoo.load(name)
-    assert np.isfinite(model.predict(["It was a dark and stormy night"], verbose=0)).all()
+    text = "It was a dark and stormy night"
+    reads_pairs = isinstance(model, zoo.Seq2SeqLM)
+    assert np.isfinite(model.predict([(text, text) if reads_pairs else text], verbose=0)).all()
+
+
+def test_the_small_transformer_translates():
+    model = zoo.load("transformer-small-en-fr")
+    assert model.generate("The cat is sleeping on the chair.") == "Le chat dort sur la chaise."
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name not in TRAINED])
