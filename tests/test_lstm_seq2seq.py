@@ -13,7 +13,7 @@ from keras import ops
 
 import zoo
 from tests.models import random_ids, tokenizer, with_weights
-from zoo.layers.recurrent_attention import BahdanauAttention, LuongAttention
+from zoo.layers.recurrent_attention import BahdanauAttention, LuongAttention, RecurrentDecoder
 from zoo.models import LSTMSeq2Seq
 from zoo.parameters import lstm_seq2seq_parameters
 
@@ -214,6 +214,8 @@ def test_parameters_are_counted_before_they_are_made(model):
 def test_bad_arguments():
     with pytest.raises(ValueError, match="attention must be one of 'luong', 'bahdanau', None; got"):
         LSTMSeq2Seq(300, 1, 16, attention="dot")
+    with pytest.raises(ValueError, match="attention must be one of"):
+        RecurrentDecoder(1, 16, attention="dot")
     with pytest.raises(ValueError, match="hidden_dim and inner_dim must be even; got 15"):
         LSTMSeq2Seq(300, 1, 15)
 

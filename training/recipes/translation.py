@@ -7,8 +7,9 @@
     python -m zoo.training.recipes.translation evaluate --model lstm
 
 `--pairs libreoffice_en_zh` does the same with English and Chinese, and `--pairs FILE` with one's
-own: a line for each pair, with a tab between source and target. Training resumes from its own
-checkpoint. Set KERAS_BACKEND=torch on a CPU with bfloat16 instructions, where it is the fastest.
+own: a line for each pair, with a tab between source and target. These two are measured by `evaluate`
+and not published. Training resumes from its own checkpoint. Set KERAS_BACKEND=torch on a CPU with
+bfloat16 instructions, where it is the fastest.
 """
 
 import argparse
@@ -49,6 +50,7 @@ TRANSFORMER = {
     "dropout": 0.1,
 }
 LSTM = {"num_layers": 2, "hidden_dim": 320, "max_length": 128, "dropout": 0.1}
+SHIPPED = "tatoeba_en_fr"
 SEED = 0
 
 
@@ -187,9 +189,16 @@ def main():
     parser.add_argument("--batch-size", type=int, default=512, help="pairs")
     parser.add_argument("--peak", type=float, default=2e-3, help="the highest learning rate")
     parser.add_argument("--beam", type=int, default=5, help="width in the evaluation")
-    parser.add_argument("--output", type=Path, default=Path("runs/transformer-small-en-fr"))
-    parser.add_argument("--preset", type=Path, default=Path("presets/transformer-small-en-fr"))
+    parser.add_argument("--output", type=Path, help="runs/PAIRS-MODEL, if left out")
+    parser.add_argument("--preset", type=Path, help="with the tokenizer; runs/PAIRS for other sets")
     args = parser.parse_args()
+    name = Path(args.pairs).stem
+    # Nothing but the set that ships may write into its preset unasked.
+    folder = "presets/transformer-small-en-fr" if name == SHIPPED else f"runs/{name}"
+    args.preset = args.preset or Path(folder)
+    args.output = args.output or Path(f"runs/{name}-{args.model}")
+    if args.stage == "publish" and (args.pairs, args.model) != (SHIPPED, "transformer"):
+        parser.error(f"publish is for the Transformer of {SHIPPED}; use evaluate for others.")
     stages = {
         "tokenizer": train_tokenizer,
         "train": train,

@@ -108,9 +108,16 @@ class RecurrentDecoder(keras.layers.Layer):
 
     Returns:
         `(batch, length, units)`, and the states after the last token.
+
+    Raises:
+        ValueError: an unknown attention.
     """
 
     def __init__(self, num_layers, units, attention="luong", dropout=0.0, gate="sigmoid", **kwargs):
+        if attention not in ATTENTIONS:
+            raise ValueError(
+                f"attention must be one of {', '.join(map(repr, ATTENTIONS))}; got {attention!r}."
+            )
         super().__init__(**kwargs)
         self.units = units
         own = {"dtype": self.dtype_policy}

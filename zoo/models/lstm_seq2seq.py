@@ -7,7 +7,7 @@ from zoo.layers import TokenEmbedding
 from zoo.layers.dense import Dense
 from zoo.layers.initializers import Normal
 from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer, symbolic_state
-from zoo.layers.recurrent_attention import ATTENTIONS, RecurrentDecoder
+from zoo.layers.recurrent_attention import RecurrentDecoder
 from zoo.layers.recurrent_dropout import LockedDropout
 from zoo.models.base import Backbone
 from zoo.models.lstm import check_widths
@@ -64,10 +64,6 @@ class LSTMSeq2Seq(Backbone):
         dtype=None,
         **kwargs,
     ):
-        if attention not in ATTENTIONS:
-            raise ValueError(
-                f"attention must be one of {', '.join(map(repr, ATTENTIONS))}; got {attention!r}."
-            )
         check_widths([hidden_dim], bidirectional)
         dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         token_embedding = TokenEmbedding(
