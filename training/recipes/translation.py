@@ -7,7 +7,7 @@
     python -m zoo.training.recipes.translation evaluate --model lstm
 
 `--pairs libreoffice_en_zh` does the same with English and Chinese, and `--pairs FILE` with one's
-own: a line for each pair, with a tab between source and target. These two are measured by `evaluate`
+own: a line for each pair, with a tab between source and target. These are measured by `evaluate`
 and not published. Training resumes from its own checkpoint. Set KERAS_BACKEND=torch on a CPU with
 bfloat16 instructions, where it is the fastest.
 """
