@@ -7,7 +7,7 @@ import pytest
 from keras import ops
 
 from tests.models import tiny_gpt, tiny_transformer
-from zoo.generation import Beam, beam, causal_beam
+from zoo.generation import Beam, beam, causal_beam, seq2seq_decoder
 
 START, END, SIZE = 1, 0, 6
 SOURCES = [[2, 3, 5, 0], [5, 0], [4, 4, 2, 5, 3, 2, 0]]
@@ -193,6 +193,22 @@ def test_continuations_of_prompts_are_searched_too(causal_model):
     arguments = {"max_new_tokens": 5, "sampler": Beam(width), "num_return": width}
     texts = causal_model.generate(prompts, strip_prompt=True, **arguments)
     assert texts == [[[t for t in ids if t] for ids, _ in several] for several in found]
+
+
+def test_a_cache_that_grows_changes_nothing(model, causal_model, monkeypatch):
+    def both():
+        yield search(model, SOURCES, LENGTH, Beam(3), 3)
+        yield causal_beam.search(causal_model, [[5, 6, 7], [8]], 20, Beam(3), 3, [])
+
+    small = {seq2seq_decoder: 2, causal_beam: 16}
+    found = []
+    for sizes in (small, dict.fromkeys(small, 64)):
+        for module, size in sizes.items():
+            monkeypatch.setattr(module, "BEAM_BUCKETS", size)
+        found.append(list(both()))
+    for grown, whole in zip(*found, strict=True):
+        for hypotheses, expected in zip(grown, whole, strict=True):
+            assert_same(hypotheses, expected)
 
 
 @pytest.mark.slow_to_compile

@@ -1,5 +1,6 @@
 """Beam search: the likeliest of many hypotheses that are carried side by side."""
 
+import keras
 import numpy as np
 from keras import ops, tree
 
@@ -82,9 +83,39 @@ def make_constants(beam, num_return, max_new_tokens, end_ids):
     }
 
 
-def is_unfinished(state, constants):
-    """Whether there is a step to take."""
-    return (state["count"] < constants["max_new_tokens"]) & ~ops.all(state["settled"])
+def is_unfinished(state, constants, until):
+    """Whether there is a step to take before `until` tokens."""
+    until = ops.minimum(until, constants["max_new_tokens"])
+    return (state["count"] < until) & ~ops.all(state["settled"])
+
+
+def run(loop, state, constants, make_cache, sizes, num_read):
+    """Take all steps of a search, in a cache that grows: each step moves the whole of it.
+
+    Args:
+        loop: `(state, constants, until) -> state`, compiled.
+        state: of `begin` or `extend`, with a `cache` of the first size.
+        constants: of `make_constants`.
+        make_cache: from a size to an empty cache of it.
+        sizes: a list of ints, tokens that caches hold, the smallest first.
+        num_read: int, tokens of the cache that are not of the search.
+    """
+    for size in sizes:
+        until = ops.convert_to_tensor(size - num_read, dtype="int32")
+        if not is_unfinished(state, constants, until):
+            break
+        if size > sizes[0]:
+            grown = tree.map_structure(_put_into, make_cache(size), state["cache"])
+            state = {**state, "cache": grown}
+        state = loop(state, constants, until)
+    return state
+
+
+def _put_into(empty, tensor):
+    """An empty tensor whose start is that of a smaller one."""
+    if empty.shape == tensor.shape:
+        return tensor
+    return ops.slice_update(empty, (0,) * len(empty.shape), tensor)
 
 
 def extend(state, logits, constants):
@@ -131,6 +162,9 @@ def extend(state, logits, constants):
 
 def reorder(cache, rows):
     """The rows of all tensors of a cache, in another order."""
+    if keras.backend.backend() == "torch":
+        # Into the same memory: half of the time went into asking for new one.
+        return tree.map_structure(lambda x: x.copy_(x[rows]), cache)
     return tree.map_structure(lambda x: ops.take(x, rows, axis=0), cache)
 
 

@@ -1,14 +1,17 @@
 """Beam search for the continuations of prompts: each is read once, for all of its hypotheses."""
 
+from functools import partial
+
 import numpy as np
 from keras import ops, tree
 
 from zoo.generation import beam as beams
 from zoo.generation.compiled import compile_function, compile_loop
 from zoo.generation.decoder import (
-    CACHE_BUCKETS,
+    BEAM_BUCKETS,
     PROMPT_BUCKETS,
     bucket,
+    bucket_sizes,
     context_length,
     read_prompts,
 )
@@ -35,17 +38,21 @@ def search(model, prompts, max_new_tokens, beam, num_return, end_ids):
     token_ids = np.zeros((len(prompts), bucket(lengths.max(), PROMPT_BUCKETS, most)), "int32")
     for row, prompt in zip(token_ids, prompts, strict=True):
         row[: len(prompt)] = prompt
-    cache_length = bucket(lengths.max() + max_new_tokens, CACHE_BUCKETS, most)
-    functions, key = model.decoder.functions, ("beam", beam.width, cache_length)
+    sizes = bucket_sizes(lengths.max() + max_new_tokens, BEAM_BUCKETS, most)
+    sizes = [size for size in sizes if size > lengths.max()]
+    functions, key = model.decoder.functions, ("beam", beam.width, sizes[0], sizes[-1])
     if key not in functions:
-        functions[key] = compile_search(model, beam.width, cache_length)
+        functions[key] = compile_search(model, beam.width, sizes[0], sizes[-1])
     read, loop = functions[key]
     constants = beams.make_constants(beam, num_return, max_new_tokens, end_ids)
     state = read(ops.convert_to_tensor(token_ids), ops.convert_to_tensor(lengths), constants)
-    return beams.best(loop(state, constants), beam, num_return, max_new_tokens)
+    num_rows = len(prompts) * beam.width
+    make_cache = partial(model.backbone.make_cache, num_rows)
+    state = beams.run(loop, state, constants, make_cache, sizes, lengths.max())
+    return beams.best(state, beam, num_return, max_new_tokens)
 
 
-def compile_search(model, width, cache_length):
+def compile_search(model, width, cache_length, room):
     """Two functions: from prompts to the state with a first token, and all steps after that."""
     backbone = model.backbone
 
@@ -54,14 +61,14 @@ def compile_search(model, width, cache_length):
         hidden, cache = read_prompts(backbone, token_ids, lengths, cache)
         last = ops.take_along_axis(hidden, (lengths - 1)[:, None, None], axis=1)
         state = {
-            **beams.begin(token_ids.shape[0], width, cache_length),
+            **beams.begin(token_ids.shape[0], width, room),
             "cache": tree.map_structure(lambda x: ops.repeat(x, width, axis=0), cache),
             "position": ops.repeat(lengths, width, axis=0),
         }
         logits = ops.repeat(backbone.logits(last)[:, 0], width, axis=0)
         return beams.extend(state, logits, constants)
 
-    def step(state, constants):
+    def step(state, constants, until):
         hidden, cache = backbone.call_with_cache(
             state["token"][:, None], state["cache"], state["position"]
         )

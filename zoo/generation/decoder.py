@@ -16,6 +16,7 @@ from zoo.generation.samplers import choose_tokens
 
 PROMPT_BUCKETS = 16  # prompts are padded to this times a power of two
 CACHE_BUCKETS = 64
+BEAM_BUCKETS = 16  # a beam's cache is moved at each step: it starts small, and grows
 
 
 class Decoder:
@@ -193,7 +194,12 @@ def context_length(backbone):
 
 def bucket(length, unit, most):
     """The smallest `unit * 2^n` that holds `length`, and no more than `most`."""
-    size = unit
-    while size < length:
-        size *= 2
-    return min(size, most)
+    return bucket_sizes(length, unit, most)[-1]
+
+
+def bucket_sizes(length, unit, most):
+    """All sizes `unit * 2^n` up to the first that holds `length`, and none above `most`."""
+    sizes = [min(unit, most)]
+    while sizes[-1] < min(length, most):
+        sizes.append(min(2 * sizes[-1], most))
+    return sizes

@@ -4,16 +4,20 @@ Sources of a batch have different lengths; a mask hides what pads them, so that 
 it would compute alone. All rows of a batch write their targets in step.
 """
 
+from functools import partial
+
 import numpy as np
 from keras import ops, tree
 
 from zoo.generation import beam as beams
 from zoo.generation.compiled import compile_function, compile_loop
 from zoo.generation.decoder import (
+    BEAM_BUCKETS,
     CACHE_BUCKETS,
     PROMPT_BUCKETS,
     Decoding,
     bucket,
+    bucket_sizes,
     is_unfinished,
     take_token,
 )
@@ -82,20 +86,22 @@ class Seq2SeqDecoder:
             token among them if it was reached, and the score.
         """
         beam.check(self.model.backbone.vocab_size, num_return)
-        length = self._target_length(max_new_tokens)
         context = self._read(sources, beam.width)
         constants = {
             **context,
             **beams.make_constants(beam, num_return, max_new_tokens, end_ids),
         }
         num_rows = len(sources) * beam.width
+        lengths = bucket_sizes(max_new_tokens, BEAM_BUCKETS, self.model.backbone.max_length)
         state = {
-            **self._make_state(context, num_rows, length),
-            **beams.begin(len(sources), beam.width, length),
+            **self._make_state(context, num_rows, lengths[0]),
+            **beams.begin(len(sources), beam.width, lengths[-1]),
             "token": ops.full((num_rows,), start_id, dtype="int32"),
         }
         loop = self._function("search", None, self._make_search_loop)
-        return beams.best(loop(state, constants), beam, num_return, max_new_tokens)
+        make_cache = partial(self.model.backbone.make_cache, context["context"])
+        state = beams.run(loop, state, constants, make_cache, lengths, 0)
+        return beams.best(state, beam, num_return, max_new_tokens)
 
     def _target_length(self, max_new_tokens):
         return bucket(max_new_tokens, CACHE_BUCKETS, self.model.backbone.max_length)
@@ -148,7 +154,7 @@ class Seq2SeqDecoder:
         return compile_loop(self.model, is_unfinished, step)
 
     def _make_search_loop(self, _):
-        def step(state, constants):
+        def step(state, constants, until):
             logits, state = self._step(state, constants)
             return beams.extend(state, logits, constants)
 

@@ -33,7 +33,8 @@ class TracedFunction:
             results.append(tree.map_structure(lambda _: 0, result))
             return tree.flatten(result)
 
-        tensors = [*values, *tree.flatten(arguments)]
+        # Tracing runs the function: what it writes must not reach the caller's tensors.
+        tensors = [*values, *(tensor.clone() for tensor in tree.flatten(arguments))]
         traced = make_fx(flat)(*tensors)
         self._structure = results[-1]
         speed_up_products(traced.graph)
