@@ -7,7 +7,9 @@ import sys
 import keras
 import pytest
 from zoo.training import corpora, parallel
-from zoo.training.recipes import ladder, translation
+from zoo.training.recipes import ladder, lstm_small, translation
+
+import zoo
 
 pytestmark = pytest.mark.slow_to_compile
 WORDS = ["the", "cat", "dog", "saw", "a", "bird", "and", "then", "ran", "home"]
@@ -24,7 +26,7 @@ def run(module, monkeypatch, *arguments):
     module.main()
 
 
-def test_the_ladder(monkeypatch, tmp_path, capsys):
+def test_the_ladder_and_the_preset_of_it(monkeypatch, tmp_path, capsys):
     def load(name):
         return [
             corpora.Document(f"{name}/{part}", " ".join(sentences(300, part)))
@@ -33,14 +35,16 @@ def test_the_ladder(monkeypatch, tmp_path, capsys):
 
     monkeypatch.setattr(corpora, "load", load)
     monkeypatch.setattr(ladder, "VOCAB_SIZE", 300)
-    monkeypatch.setattr(ladder, "STEP_TOKENS", 64)
+    monkeypatch.setattr(ladder, "UNIT", 64)
+    monkeypatch.setattr(ladder, "CORPORA", {"books": ("wikitext-2",)})
+    monkeypatch.setattr(lstm_small, "held_out_texts", lambda: {"toy": sentences(9, 0)})
     monkeypatch.setattr(ladder, "ROWS", {"lstm": (4, 16), "gpt": (4, 16)})
     monkeypatch.setattr(ladder, "NEW_TOKENS", 4)
     narrow = {"hidden_dim": 16, "num_layers": 1, "max_length": 16}
     for name, (cls, arguments) in ladder.BACKBONES.items():
         smaller = {k: v for k, v in (arguments | narrow).items() if k != "inner_dim"}
         monkeypatch.setitem(ladder.BACKBONES, name, (cls, smaller))
-    arguments = ("--corpora", "wikitext-2", "--steps", 30, "--output", tmp_path / "runs")
+    arguments = ("--corpora", "books", "--tokens", 30 * 64, "--output", tmp_path / "runs")
     run(ladder, monkeypatch, *arguments, "--report", tmp_path)
     table = (tmp_path / "ladder.md").read_text()
     assert (tmp_path / "ladder.png").stat().st_size > 1000
@@ -53,6 +57,16 @@ def test_the_ladder(monkeypatch, tmp_path, capsys):
     capsys.readouterr()
     run(ladder, monkeypatch, *arguments, "--report", tmp_path)  # nothing is trained again
     assert "step" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run(ladder, monkeypatch, "--tokens", 100)
+    assert "--tokens must be a multiple of 64; got 100." in capsys.readouterr().err
+
+    preset = tmp_path / "preset"
+    preset.mkdir()
+    (preset / "README.md").write_text("<!-- measured:start --><!-- measured:end -->")
+    run(lstm_small, monkeypatch, "--trained", tmp_path / "runs/books/lstm", "--preset", preset)
+    assert "| toy |" in (preset / "README.md").read_text()
+    assert zoo.load(preset).stateful is False
 
 
 @pytest.mark.parametrize("name", ["transformer", "lstm"])

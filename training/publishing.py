@@ -20,7 +20,8 @@ def publish(model, folder, held_out, log_file, source):
         model: a `zoo.CausalLM` with a tokenizer.
         folder: the preset folder.
         held_out: dict of corpus name to a list of texts that the model has not seen.
-        log_file: the log of the run, JSON lines with `tokens`, `loss` and `val_loss`.
+        log_file: the log of the run, JSON lines with `tokens`, `loss` and `val_loss`; None for no
+            picture.
         source: str, what it was trained on, for the table of presets.
 
     Returns:
@@ -30,7 +31,8 @@ def publish(model, folder, held_out, log_file, source):
     save_beside_card(model, folder)
     model = zoo.load(folder)  # what is measured is what ships
     measured = measure(model, held_out)
-    draw_curve(log_file, folder / CURVE_NAME)
+    if log_file is not None:
+        draw_curve(log_file, folder / CURVE_NAME)
     write_measurements(folder / "README.md", measurement_table(measured))
     write_facts(folder, source, f"perplexity {measured['all']['perplexity']:.1f}")
     return measured

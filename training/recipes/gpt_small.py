@@ -95,11 +95,16 @@ def publish_preset(args):
     tokenizer = Tokenizer.load(args.preset)
     model = CausalLM(GPT(**BACKBONE, dtype="float32"), tokenizer)
     restore_weights(args.output / CheckpointAndLog.CHECKPOINT, model)
+    publish(model, args.preset, held_out_texts(), args.output / CheckpointAndLog.LOG, SOURCE)
+
+
+def held_out_texts():
+    """The documents of each corpus that are not trained on."""
     held_out = {}
     for name in CORPORA:
         _, valid = corpora.split(corpora.load(name), corpora.ARCHAIC)
         held_out[name] = [d.text for d in valid]
-    publish(model, args.preset, held_out, args.output / CheckpointAndLog.LOG, SOURCE)
+    return held_out
 
 
 def main():

@@ -2,11 +2,11 @@
 
     python -m zoo.training.recipes.ladder                      # everything, then table and picture
     python -m zoo.training.recipes.ladder --corpora wikitext-2 --models lstm
-    python -m zoo.training.recipes.ladder --steps 3000         # neural models that see more
+    python -m zoo.training.recipes.ladder --tokens 12288000    # all read more
 
 Each rung reads the same stream of tokens in the same vocabulary; the two neural models have as many
-parameters, and as many tokens a step. What is done is kept in the output folder: a second call goes
-on with what is missing. Set KERAS_BACKEND=torch on a CPU with bfloat16 instructions.
+parameters. What is done is kept in the output folder: a second call goes on with what is missing.
+Set KERAS_BACKEND=torch on a CPU with bfloat16 instructions.
 """
 
 import argparse
@@ -33,13 +33,15 @@ CORPORA = {"wikitext-2": ("wikitext-2",), "books": gpt_small.CORPORA}
 COUNTS = {"bigram": 2, "5-gram": 5}
 MODELS = (*COUNTS, "lstm", "gpt")
 VOCAB_SIZE = 8192
+TOKENS = 4_096_000
+UNIT = 4096  # of which it is a multiple: a step of each model, or two
 BACKBONES = {  # 5.3 million parameters each
     "lstm": (LSTM, {"num_layers": 2, "hidden_dim": 256, "inner_dim": 640, "max_length": 256}),
     "gpt": (GPT, {"num_layers": 4, "num_heads": 4, "hidden_dim": 256, "max_length": 256}),
 }
-STEP_TOKENS = 4096
-ROWS = {"lstm": (64, 64), "gpt": (16, 256)}  # of a step: rows, and their length
-PEAKS = {"lstm": 3e-3, "gpt": 3e-3}
+# Of a step: rows, and their length. An LSTM starts to read its input late, and needs the steps.
+ROWS = {"lstm": (64, 32), "gpt": (16, 256)}
+PEAKS = {"lstm": 1e-2, "gpt": 3e-3}
 PROMPT = "It was a dark"
 NEW_TOKENS = 128
 SEED = 0
@@ -65,18 +67,17 @@ def climb(args, corpus, name):
     """Train and measure one rung: a dict of numbers."""
     folder = args.output / corpus
     tokenizer, train, test, texts = prepare(folder, corpus)
-    wanted = args.steps * STEP_TOKENS
     if name in COUNTS:
-        nats, result = count(COUNTS[name], tokenizer, train[: wanted + 1], test)
+        nats, result = count(COUNTS[name], tokenizer, train[: args.tokens + 1], test)
     else:
         # A stream that is too short is read again from its start.
-        stream = np.resize(train, wanted + 1)
-        model, result = fit(name, tokenizer, stream, wanted > len(train))
+        stream = np.resize(train, args.tokens + 1)
+        model, result = fit(name, tokenizer, stream, args.tokens > len(train))
         zoo.save(model, folder / name, weights_dtype="float16")
         nats = nats_of_lstm(model, test) if name == "lstm" else nats_of_gpt(model, test)
         result["generated_per_second"] = generation_speed(model)
     perplexity = metrics.perplexity(nats, len(test) - 1, texts, count_lines=True)
-    return {"tokens": wanted, "stream": len(train), **result, **perplexity}
+    return {"tokens": args.tokens, "stream": len(train), **result, **perplexity}
 
 
 def count(order, tokenizer, train, test):
@@ -108,7 +109,7 @@ def fit(name, tokenizer, stream, is_repeated):
     num_rows, length = ROWS[name]
     task = {"stateful": True, "sequence_length": length} if name == "lstm" else {}
     model = zoo.CausalLM(cls(**arguments, dtype="mixed_bfloat16"), tokenizer, **task)
-    steps = (len(stream) - 1) // STEP_TOKENS
+    steps = (len(stream) - 1) // (num_rows * length)
     schedule = WarmupStableDecay(PEAKS[name], steps // 10, steps // 2, steps)
     optimizer = Muon(
         schedule, adam_beta_2=0.98, weight_decay=0.1, adam_weight_decay=0.0, global_clipnorm=1.0
@@ -126,7 +127,7 @@ def fit(name, tokenizer, stream, is_repeated):
     trained.set_weights(model.get_weights())
     return trained, {
         "parameters": trained.count_params(),
-        "trained_per_second": STEP_TOKENS / speed.seconds_per_step(),
+        "trained_per_second": num_rows * length / speed.seconds_per_step(),
     }
 
 
@@ -191,10 +192,12 @@ def main():
     parser = argparse.ArgumentParser(description="Compare language models.")
     parser.add_argument("--corpora", nargs="+", default=list(CORPORA), choices=list(CORPORA))
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
-    parser.add_argument("--steps", type=int, default=700, help=f"of {STEP_TOKENS} tokens")
+    parser.add_argument("--tokens", type=int, default=TOKENS, help="that each model reads")
     parser.add_argument("--output", type=Path, default=Path("runs/ladder"))
     parser.add_argument("--report", type=Path, default=Path("benchmarks"))
     args = parser.parse_args()
+    if args.tokens < UNIT or args.tokens % UNIT:
+        parser.error(f"--tokens must be a multiple of {UNIT}; got {args.tokens}.")
     for corpus in args.corpora:
         for name in args.models:
             path = args.output / corpus / f"{name}.json"

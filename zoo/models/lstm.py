@@ -18,7 +18,9 @@ class LSTM(Backbone):
     row, dropout of whole words and of recurrent weights. Their rates on WikiText-2, with layers
     1150 wide over embeddings of 400, are `dropout` 0.2 to 0.4, `input_dropout` 0.65,
     `word_dropout` 0.1 and `weight_dropout` 0.5. Weights are drawn with the variance of their
-    uniform distribution, and the forget gate's bias is 1.
+    uniform distribution, and the forget gate's bias is 1. The table is drawn as N(0, 1 /
+    hidden_dim) and scaled by sqrt(hidden_dim) where it is read, as in Vaswani et al., 2017: it is
+    small enough for the head that it also is, and large enough to be heard through all layers.
 
     Args:
         vocab_size: int.
@@ -72,7 +74,7 @@ class LSTM(Backbone):
         token_embedding = TokenEmbedding(
             vocab_size,
             hidden_dim,
-            embeddings_initializer=Normal(0.05),
+            embeddings_initializer=Normal(hidden_dim**-0.5),
             dtype=dtype,
             name="token_embedding",
         )
@@ -97,7 +99,8 @@ class LSTM(Backbone):
         ]
 
         inputs = token_inputs()
-        x = word_dropping(token_embedding(inputs["token_ids"]), token_ids=inputs["token_ids"])
+        x = token_embedding(inputs["token_ids"]) * hidden_dim**0.5
+        x = word_dropping(x, token_ids=inputs["token_ids"])
         x = input_dropping(x)
         for block, dropping in zip(blocks, dropouts, strict=True):
             x = block(x, padding_mask=inputs["padding_mask"])
@@ -141,7 +144,7 @@ class LSTM(Backbone):
         Returns:
             Hidden states `(batch, length, hidden_dim)` and the updated cache.
         """
-        x = self.token_embedding(token_ids)
+        x = self.token_embedding(token_ids) * self.hidden_dim**0.5
         x = self.word_dropping(x, token_ids=token_ids, training=training)
         x = self.input_dropping(x, training=training)
         new_cache = []
