@@ -11,7 +11,7 @@ from zoo.config import ARGUMENTS, FAMILIES, TASKS, argument_names, read_config
 from zoo.parameters import PARAMETERS, count_parameters
 
 PRESETS = hub.bundled()
-SMALL = ["gpt-small", "gpt-tiny", "bert-small", "transformer-small-en-fr"]
+SMALL = ["gpt-small", "gpt-tiny", "bert-small", "lstm-small", "transformer-small-en-fr"]
 TRAINED = [name for name in PRESETS if (hub.bundled_folder() / name / "model.safetensors").exists()]
 PUBLISHED = {
     "gpt2": 124_439_808,

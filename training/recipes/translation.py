@@ -50,6 +50,7 @@ TRANSFORMER = {
     "dropout": 0.1,
 }
 LSTM = {"num_layers": 2, "hidden_dim": 320, "max_length": 128, "dropout": 0.1}
+PEAKS = {"transformer": 2e-3, "lstm": 6e-3}  # of the learning rate
 SHIPPED = "tatoeba_en_fr"
 SEED = 0
 
@@ -187,7 +188,7 @@ def main():
     parser.add_argument("--model", default="transformer", choices=["transformer", "lstm"])
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=512, help="pairs")
-    parser.add_argument("--peak", type=float, default=2e-3, help="the highest learning rate")
+    parser.add_argument("--peak", type=float, help="the highest learning rate")
     parser.add_argument("--beam", type=int, default=5, help="width in the evaluation")
     parser.add_argument("--output", type=Path, help="runs/PAIRS-MODEL, if left out")
     parser.add_argument("--preset", type=Path, help="with the tokenizer; runs/PAIRS for other sets")
@@ -195,6 +196,7 @@ def main():
     name = Path(args.pairs).stem
     # Nothing but the set that ships may write into its preset unasked.
     folder = "presets/transformer-small-en-fr" if name == SHIPPED else f"runs/{name}"
+    args.peak = PEAKS[args.model] if args.peak is None else args.peak
     args.preset = args.preset or Path(folder)
     args.output = args.output or Path(f"runs/{name}-{args.model}")
     if args.stage == "publish" and (args.pairs, args.model) != (SHIPPED, "transformer"):
