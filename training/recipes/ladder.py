@@ -67,8 +67,10 @@ def climb(args, corpus, name):
     """Train and measure one rung: a dict of numbers."""
     folder = args.output / corpus
     tokenizer, train, test, texts = prepare(folder, corpus)
-    if name in COUNTS:
-        nats, result = count(COUNTS[name], tokenizer, train[: args.tokens + 1], test)
+    read = args.tokens
+    if name in COUNTS:  # the same tokens again would not change what is counted
+        read = min(read, len(train) - 1)
+        nats, result = count(COUNTS[name], tokenizer, train[: read + 1], test)
     else:
         # A stream that is too short is read again from its start.
         stream = np.resize(train, args.tokens + 1)
@@ -77,7 +79,7 @@ def climb(args, corpus, name):
         nats = nats_of_lstm(model, test) if name == "lstm" else nats_of_gpt(model, test)
         result["generated_per_second"] = generation_speed(model)
     perplexity = metrics.perplexity(nats, len(test) - 1, texts, count_lines=True)
-    return {"tokens": args.tokens, "stream": len(train), **result, **perplexity}
+    return {"tokens": read, "stream": len(train), **result, **perplexity}
 
 
 def count(order, tokenizer, train, test):
