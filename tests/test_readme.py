@@ -34,3 +34,9 @@ def test_preset_table_is_true():
     table = columns + "|---" * columns.count(" |") + "|\n" + rows
     found = README.partition("<!-- presets:start -->\n")[2].partition("<!-- presets:end -->")[0]
     assert found == table, f"the table of presets in README.md should be\n{table}"
+
+
+@pytest.mark.backend_free
+def test_ladder_is_the_one_that_was_measured():
+    found = README.partition("<!-- ladder:start -->\n")[2].partition("<!-- ladder:end -->")[0]
+    assert found == (ROOT / "benchmarks" / "ladder.md").read_text(encoding="utf-8")

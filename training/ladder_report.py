@@ -35,7 +35,8 @@ def draw(found, picture):
     )
     for axes, (corpus, rungs) in zip(panels[0], found.items(), strict=True):
         values = [numbers["per_word"] for numbers in rungs.values()]
-        bars = axes.bar([NAMES[m].replace(" ", "\n") for m in rungs], values, color=[COLORS[m] for m in rungs])
+        labels = [NAMES[model].replace(" ", "\n") for model in rungs]
+        bars = axes.bar(labels, values, color=[COLORS[model] for model in rungs])
         axes.bar_label(bars, fmt="%.0f")
         axes.set_title(corpus)
         axes.set_ylabel("perplexity per word")
