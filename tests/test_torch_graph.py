@@ -58,6 +58,14 @@ def test_writes_reach_the_argument_and_equal_copies_stay_apart():
             assert [r.tolist() for r in results] == [[15, 0], [15, 1], [15, 2], [1, 1]]
 
 
+def test_tracing_writes_into_copies():
+    x = torch.tensor([1.0, 2.0])
+    traced = TracedFunction(lambda values, x: x.copy_(x.flip(0)), [], (x,))
+    assert x.tolist() == [1, 2]
+    assert traced(traced.prepare([]), x).tolist() == [2, 1]
+    assert x.tolist() == [2, 1]
+
+
 def test_what_is_returned_belongs_to_the_caller():
     traced = TracedFunction(lambda values, x: (x + 1, torch.zeros(2)), [], (torch.zeros(2),))
     prepared = traced.prepare([])
