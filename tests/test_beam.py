@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tests.models import tiny_gpt, tiny_transformer
+from tests.models import tiny_gpt, tiny_lstm, tiny_transformer
 from zoo.generation import Beam, beam, causal_beam, seq2seq_decoder
 
 START, END, SIZE = 1, 0, 6
@@ -209,6 +209,15 @@ def test_a_cache_that_grows_changes_nothing(model, causal_model, monkeypatch):
     for grown, whole in zip(*found, strict=True):
         for hypotheses, expected in zip(grown, whole, strict=True):
             assert_same(hypotheses, expected)
+
+
+@pytest.mark.slow_to_compile
+@pytest.mark.parametrize("make", [tiny_gpt, tiny_lstm])
+def test_a_batch_continues_as_its_prompts_do_alone(make):
+    model = make(num_layers=1, max_length=64)
+    arguments = {"max_new_tokens": 20, "sampler": Beam(3), "num_return": 2}
+    alone = [model.generate(text, **arguments) for text in TEXTS]
+    assert model.generate(TEXTS, **arguments) == alone
 
 
 @pytest.mark.slow_to_compile

@@ -74,7 +74,8 @@ def climb(args, corpus, name):
     else:
         # A stream that is too short is read again from its start.
         stream = np.resize(train, args.tokens + 1)
-        model, result = fit(name, tokenizer, stream, args.tokens > len(train))
+        dropout = args.dropout if args.tokens > len(train) else 0.0
+        model, result = fit(name, tokenizer, stream, dropout)
         zoo.save(model, folder / name, weights_dtype="float16")
         nats = nats_of_lstm(model, test) if name == "lstm" else nats_of_gpt(model, test)
         result["generated_per_second"] = generation_speed(model)
@@ -102,12 +103,11 @@ def count(order, tokenizer, train, test):
     }
 
 
-def fit(name, tokenizer, stream, is_repeated):
+def fit(name, tokenizer, stream, dropout):
     """Train a neural model on a stream, once; returns it in float32, and its speed."""
     keras.utils.set_random_seed(SEED)
     cls, arguments = BACKBONES[name]
-    arguments = {"vocab_size": tokenizer.vocab_size, **arguments}
-    arguments["dropout"] = 0.1 if is_repeated else 0.0
+    arguments = {"vocab_size": tokenizer.vocab_size, "dropout": dropout, **arguments}
     num_rows, length = ROWS[name]
     task = {"stateful": True, "sequence_length": length} if name == "lstm" else {}
     model = zoo.CausalLM(cls(**arguments, dtype="mixed_bfloat16"), tokenizer, **task)
@@ -195,6 +195,7 @@ def main():
     parser.add_argument("--corpora", nargs="+", default=list(CORPORA), choices=list(CORPORA))
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--tokens", type=int, default=TOKENS, help="that each model reads")
+    parser.add_argument("--dropout", type=float, default=0.1, help="where texts are read again")
     parser.add_argument("--output", type=Path, default=Path("runs/ladder"))
     parser.add_argument("--report", type=Path, default=Path("benchmarks"))
     args = parser.parse_args()

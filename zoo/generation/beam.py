@@ -163,8 +163,11 @@ def extend(state, logits, constants):
 def reorder(cache, rows):
     """The rows of all tensors of a cache, in another order."""
     if keras.backend.backend() == "torch":
-        # Into the same memory: half of the time went into asking for new one.
-        return tree.map_structure(lambda x: x.copy_(x[rows]), cache)
+        # Into the same memory: half of the time went into asking for new one. Repeated rows may
+        # share theirs.
+        return tree.map_structure(
+            lambda x: x.copy_(x[rows]) if x.is_contiguous() else x[rows], cache
+        )
     return tree.map_structure(lambda x: ops.take(x, rows, axis=0), cache)
 
 

@@ -19,8 +19,8 @@ class LSTM(Backbone):
     1150 wide over embeddings of 400, are `dropout` 0.2 to 0.4, `input_dropout` 0.65,
     `word_dropout` 0.1 and `weight_dropout` 0.5. Weights are drawn with the variance of their
     uniform distribution, and the forget gate's bias is 1. The table is drawn as N(0, 1 /
-    hidden_dim) and scaled by sqrt(hidden_dim) where it is read, as in Vaswani et al., 2017: it is
-    small enough for the head that it also is, and large enough to be heard through all layers.
+    hidden_dim), small enough for the head that it also is, and scaled by sqrt(hidden_dim) where it
+    is read, as in Vaswani et al., 2017.
 
     Args:
         vocab_size: int.
