@@ -150,6 +150,16 @@ def test_cross_attention_reads_the_context_and_can_keep_it():
     np.testing.assert_allclose(numpy_of(cached), y, atol=1e-6)
 
 
+def test_several_rows_may_share_a_context():
+    layer = make()
+    x, context = random(6, 2, 16), random(2, 6, 10, seed=1)
+    mask = np.array([[1] * 6, [1] * 2 + [0] * 4])
+    y = layer(x, context=np.repeat(context, 3, axis=0), padding_mask=np.repeat(mask, 3, axis=0))
+    cache = layer.project_context(ops.convert_to_tensor(context))
+    shared, _ = layer(x, cache=cache, padding_mask=mask)
+    np.testing.assert_allclose(numpy_of(shared), numpy_of(y), atol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("position", POSITIONS)
 @pytest.mark.parametrize("causal", [False, True])

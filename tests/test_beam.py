@@ -159,6 +159,7 @@ def test_scores_are_those_of_teacher_forcing(model, all_targets):
             assert seen == pytest.approx(score(targets.log_p(ids), len(ids), 0.9), rel=1e-4)
 
 
+@pytest.mark.slow_to_compile
 def test_a_width_of_one_is_greedy(text_model):
     greedy = text_model.generate(TEXTS, max_new_tokens=12)
     assert text_model.generate(TEXTS, max_new_tokens=12, sampler=Beam(1)) == greedy

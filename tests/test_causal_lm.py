@@ -43,6 +43,7 @@ def test_padding_on_the_right_changes_no_number(model):
     assert model.evaluate(inputs, return_dict=True, verbose=0) == pytest.approx(alone, rel=1e-5)
 
 
+@pytest.mark.slow_to_compile
 def test_text_is_evaluated_to_its_last_token(model):
     logs = model.evaluate(list(TEXTS), return_dict=True, verbose=0)
     stream = [0, *(t for text in TEXTS for t in [*tokenizer().encode(text), 0])]
@@ -153,6 +154,7 @@ def test_gradient_accumulation_and_class_api_are_those_of_keras():
     assert int(ops.convert_to_numpy(optimizer.iterations)) > 0
 
 
+@pytest.mark.slow_to_compile
 def test_gpt_starts_as_gpt_2_does():
     model = zoo.models.GPT(vocab_size=500, num_layers=8, num_heads=4, hidden_dim=64)
     weights = {w.path: ops.convert_to_numpy(w.value) for w in model.weights}

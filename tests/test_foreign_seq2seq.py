@@ -210,6 +210,7 @@ def test_a_preset_keeps_it(model, tmp_path):
         np.testing.assert_array_equal(values(again)[name], array)
 
 
+@pytest.mark.slow_to_compile
 def test_the_new_tables_and_head_are_trained(model):
     copy = zoo.Seq2SeqLM.from_config(model.get_config())
     copy.set_weights(model.get_weights())

@@ -140,6 +140,7 @@ def test_greedy_ids_are_the_argmax_of_the_whole_model_for_each_prompt():
     assert model.generate(PROMPTS, max_new_tokens=6) == expected
 
 
+@pytest.mark.slow_to_compile
 def test_a_batch_and_a_stream_give_what_a_prompt_gives_alone(model):
     arguments = {"max_new_tokens": 10, "sampler": Temperature(1.3)}
     together = model.generate(PROMPTS, seed=5, **arguments)

@@ -65,6 +65,7 @@ def test_cached_decoding_equals_the_uncached_forward(model, hidden):
     np.testing.assert_allclose(np.concatenate(pieces, axis=1), hidden, atol=1e-5)
 
 
+@pytest.mark.slow_to_compile
 def test_padding_of_a_source_is_not_seen(model, hidden):
     other = inputs()
     other["token_ids"] = np.where(MASK, other["token_ids"], 5)
@@ -115,6 +116,8 @@ def test_attention_is_the_papers_formula(cls):
     with_weights(layer)
     keys = layer.project(ops.convert_to_tensor(memory, "float32"))
     seen = layer(ops.convert_to_tensor(query, "float32"), keys, memory.astype("float32"), MASK)
+    rows = query.reshape(6, 1, 8).astype("float32")  # a token each, three rows for each memory
+    shared = layer(ops.convert_to_tensor(rows), keys, memory.astype("float32"), MASK)
 
     projected = memory @ numpy_of(layer.key.kernel)
     if cls is LuongAttention:
@@ -124,7 +127,9 @@ def test_attention_is_the_papers_formula(cls):
         mixed = np.tanh(query[:, :, None] + projected[:, None])
         scores = (mixed @ numpy_of(layer.score.kernel))[..., 0]
     scores = np.where(MASK[:, None], scores, -np.inf)
-    np.testing.assert_allclose(numpy_of(seen), softmax(scores) @ memory, atol=1e-5)
+    expected = softmax(scores) @ memory
+    np.testing.assert_allclose(numpy_of(seen), expected, atol=1e-5)
+    np.testing.assert_allclose(numpy_of(shared), expected.reshape(6, 1, 8), atol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +200,7 @@ def test_it_learns_to_reverse_and_comes_back_from_disk(task, tmp_path):
     assert loaded.generate(sources) == model.generate(sources) == [t for _, t in pairs[:3]]
 
 
+@pytest.mark.slow_to_compile
 def test_the_start_values_and_dropouts(task):
     noisy = LSTMSeq2Seq(300, 2, 16, attention="bahdanau", dropout=0.5)
     first, second = (numpy_of(noisy(inputs(), training=True)) for _ in range(2))

@@ -69,6 +69,7 @@ def nats_by_hand(model, pairs):
     ]
 
 
+@pytest.mark.slow_to_compile
 def test_evaluate_reports_nats_per_real_token(model):
     nats = nats_by_hand(model, PAIRS)
     hits = [log_p.argmax(-1) == labels for log_p, labels in by_hand(model, PAIRS)]
@@ -207,6 +208,7 @@ SAMPLERS = {
 }
 
 
+@pytest.mark.slow_to_compile
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
 def test_a_batch_gives_what_its_sources_give_alone(model, sampler):
     arguments = {"max_new_tokens": 10, "sampler": sampler}

@@ -99,3 +99,19 @@ def test_products_go_through_onednn_and_equal_the_plain_ones():
     for seen, expected in zip(traced(traced.prepare(values), x), function(values, x), strict=True):
         torch.testing.assert_close(seen, expected, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(linear(x, values[1]), x @ values[1].T, rtol=1e-6, atol=1e-6)
+
+
+def test_large_weights_that_meet_several_rows_are_laid_out_once():
+    def function(values, x, y):
+        return x @ values[0], x @ values[1], x[:1] @ values[0], x @ y
+
+    values = [torch.rand(1024, 1024), torch.rand(1024, 64)]
+    x, y = torch.rand(5, 1024), torch.rand(1024, 1024)
+    traced = TracedFunction(function, values, (x, y))
+    if torch.backends.mkldnn.is_available():
+        lay_out = "mkldnn._reorder_linear_weight.default"
+        assert operations(traced._prepare).count(lay_out) == 1
+        assert lay_out not in operations(traced._run)
+    found = traced(traced.prepare(values), x, y)
+    for seen, expected in zip(found, function(values, x, y), strict=True):
+        torch.testing.assert_close(seen, expected, rtol=1e-5, atol=1e-4)

@@ -7,7 +7,7 @@ it would compute alone. All rows of a batch write their targets in step.
 from functools import partial
 
 import numpy as np
-from keras import ops, tree
+from keras import ops
 
 from zoo.generation import beam as beams
 from zoo.generation.compiled import compile_function, compile_loop
@@ -51,7 +51,7 @@ class Seq2SeqDecoder:
             A `Decoding` with `copies` rows for each source, without tokens yet.
         """
         length = self._target_length(max_new_tokens)
-        context = self._read(sources, copies)
+        context = self._read(sources)
         noise = np.pad(noise, ((0, 0), (0, length - noise.shape[1])))
         constants = {
             **context,
@@ -63,7 +63,7 @@ class Seq2SeqDecoder:
         num_rows = len(sources) * copies
         num_seen = self.model.backbone.vocab_size if sampler.is_penalised else 1
         state = {
-            **self._make_state(context, num_rows, length),
+            **self._make_state(context, num_rows, length, copies),
             "token": ops.full((num_rows,), start_id, dtype="int32"),
             "tokens": ops.zeros((num_rows, length), "int32"),
             "finished": ops.zeros((num_rows,), "bool"),
@@ -86,7 +86,7 @@ class Seq2SeqDecoder:
             token among them if it was reached, and the score.
         """
         beam.check(self.model.backbone.vocab_size, num_return)
-        context = self._read(sources, beam.width)
+        context = self._read(sources)
         constants = {
             **context,
             **beams.make_constants(beam, num_return, max_new_tokens, end_ids),
@@ -94,42 +94,41 @@ class Seq2SeqDecoder:
         num_rows = len(sources) * beam.width
         lengths = bucket_sizes(max_new_tokens, BEAM_BUCKETS, self.model.backbone.max_length)
         state = {
-            **self._make_state(context, num_rows, lengths[0]),
+            **self._make_state(context, num_rows, lengths[0], beam.width),
             **beams.begin(len(sources), beam.width, lengths[-1]),
             "token": ops.full((num_rows,), start_id, dtype="int32"),
         }
         loop = self._function("search", None, self._make_search_loop)
-        make_cache = partial(self.model.backbone.make_cache, context["context"])
+        make_cache = partial(self.model.backbone.make_cache, context["context"], copies=beam.width)
         state = beams.run(loop, state, constants, make_cache, lengths, 0)
         return beams.best(state, beam, num_return, max_new_tokens)
 
     def _target_length(self, max_new_tokens):
         return bucket(max_new_tokens, CACHE_BUCKETS, self.model.backbone.max_length)
 
-    def _read(self, sources, copies):
-        """What the decoder reads of sources, `copies` rows for each."""
+    def _read(self, sources):
+        """What the decoder reads of sources, a row for each: all of its targets share it."""
         lengths = np.array([len(source) for source in sources])
         length = bucket(lengths.max(), PROMPT_BUCKETS, self.model.backbone.max_length)
         token_ids = np.zeros((len(sources), length), "int32")
         for row, source in zip(token_ids, sources, strict=True):
             row[: len(source)] = source
         padding_mask = np.arange(length) < lengths[:, None]
-        read = self._function("read", copies, self._make_read)
+        read = self._function("read", None, self._make_read)
         return read(ops.convert_to_tensor(token_ids), ops.convert_to_tensor(padding_mask))
 
-    def _make_read(self, copies):
+    def _make_read(self, _):
         backbone = self.model.backbone
 
         def read(token_ids, padding_mask):
             memory = backbone.encode(token_ids, padding_mask)
-            context = {"context": backbone.project_context(memory), "padding_mask": padding_mask}
-            return tree.map_structure(lambda x: ops.repeat(x, copies, axis=0), context)
+            return {"context": backbone.project_context(memory), "padding_mask": padding_mask}
 
         return compile_function(self.model, read)
 
-    def _make_state(self, context, num_rows, length):
+    def _make_state(self, context, num_rows, length, copies):
         return {
-            "cache": self.model.backbone.make_cache(context["context"], length),
+            "cache": self.model.backbone.make_cache(context["context"], length, copies),
             "position": ops.zeros((num_rows,), "int32"),
         }
 

@@ -11,6 +11,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from zoo.layers.torch_products import has_fast_products
 
+LARGE_WEIGHT = 2**20  # elements; smaller ones gain less than their laying out costs
+
 
 class TracedFunction:
     """`function(values, *arguments)`, traced for one set of shapes.
@@ -38,6 +40,7 @@ class TracedFunction:
         traced = make_fx(flat)(*tensors)
         self._structure = results[-1]
         speed_up_products(traced.graph)
+        lay_out_weights(traced.graph, len(values))
         kept = written_to(traced.graph)
         merge_repeated(traced, kept)
         self._prepare, self._run = split(traced, len(values), kept)
@@ -61,10 +64,30 @@ def speed_up_products(graph):
         if has_fast_products(x.meta["val"].device, *dtypes):
             with graph.inserting_before(node):
                 transposed = graph.call_function(torch.ops.aten.t.default, (weight,))
+                transposed.meta["val"] = weight.meta["val"].T
                 arguments = (x, transposed, None, "none", [], "")
                 product = graph.call_function(torch.ops.mkldnn._linear_pointwise.default, arguments)
             node.replace_all_uses_with(product)
             graph.erase_node(node)
+
+
+def lay_out_weights(graph, num_values):
+    """Let oneDNN lay out weights that meet several rows: it sets the pace of their products."""
+    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+    constant = set(placeholders[:num_values])
+    for node in list(graph.nodes):
+        if node.op == "call_function" and constant.issuperset(node.all_input_nodes):
+            constant.add(node)
+        if str(node.target) != "mkldnn._linear_pointwise.default" or node.args[1] not in constant:
+            continue
+        x, weight, *others = node.args
+        rows, size = (source.meta["val"].shape.numel() for source in (x, weight))
+        num_rows = rows // x.meta["val"].shape[-1]
+        if num_rows > 1 and size >= LARGE_WEIGHT:
+            with graph.inserting_before(node):
+                lay_out = torch.ops.mkldnn._reorder_linear_weight.default
+                laid_out = graph.call_function(lay_out, (weight, num_rows))
+            node.args = (x, laid_out, *others)
 
 
 def written_to(graph):

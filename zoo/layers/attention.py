@@ -42,7 +42,8 @@ class MultiHeadAttention(keras.layers.Layer):
         cache: `(keys, values)` as made by `make_cache`, each
             `(batch, num_kv_heads, cache_length, head_dim)`. It is used up by the call, which may
             write into it: go on with the one that is returned. A cross-attention's cache is what
-            `project_context` returns; no `context` is given then.
+            `project_context` returns; no `context` is given then. Without a `position` it may have
+            fewer rows: each then serves equally many of `x`, one after the other.
         start: position of `x[:, 0]` in the cache, an int or `(batch,)` int tensor. The int 0
             says that the cache is still empty: the new tokens then attend to each other alone.
 
@@ -124,6 +125,10 @@ class MultiHeadAttention(keras.layers.Layer):
         if self.is_cross:
             query = self._split_heads(self.query(as_rows(x)), self.num_heads, x)
             cached = self.project_context(context) if cache is None else cache
+            if cache is not None and self.position is None:
+                # Targets of one source read its keys together.
+                shape = (ops.shape(cached[0])[0], -1, self.num_heads, self.head_dim)
+                query = ops.reshape(query, shape)
             key, value = _swap(cached[0]), _swap(cached[1])
         else:
             query, key, value = self._project(x, start)

@@ -21,7 +21,8 @@ class LuongAttention(keras.layers.Layer):
         units: int, the width of the queries.
 
     Call arguments:
-        query: `(batch, length, units)`.
+        query: `(batch, length, units)`; the batch may be a multiple of that of the memory, whose
+            rows then serve as many queries each.
         keys: `(batch, source_length, units)`, what `project` makes of the memory.
         memory: `(batch, source_length, dim)`.
         padding_mask: `(batch, source_length)`, True for real tokens, or None where all are.
@@ -46,13 +47,16 @@ class LuongAttention(keras.layers.Layer):
         return ops.matmul(query, ops.transpose(keys, (0, 2, 1)))
 
     def call(self, query, keys, memory, padding_mask=None):
+        batch_size, length = ops.shape(query)[:2]
+        query = ops.reshape(query, (ops.shape(keys)[0], -1, self.units))
         scores = ops.cast(self.scores(query, keys), "float32")
         if padding_mask is not None:
             is_real = ops.cast(padding_mask, "bool")[:, None, :]
             scores = ops.where(is_real, scores, ops.cast(-1e30, scores.dtype))
         # Keras' softmax warns of a source of one token.
         weights = ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True))
-        return ops.matmul(ops.cast(weights, memory.dtype), memory)
+        seen = ops.matmul(ops.cast(weights, memory.dtype), memory)
+        return ops.reshape(seen, (batch_size, length, ops.shape(memory)[-1]))
 
     def compute_output_spec(self, query, keys, memory, padding_mask=None):
         return keras.KerasTensor((*query.shape[:2], memory.shape[-1]), dtype=self.compute_dtype)

@@ -120,10 +120,19 @@ class LSTMSeq2Seq(Backbone):
             context |= {"memory": sequence, "keys": self.decoder.project(sequence)}
         return context
 
-    def make_cache(self, context, length):
-        """The states that a target starts from; they have the same size at any `length`."""
+    def make_cache(self, context, length, copies=1):
+        """The states that targets start from; they have the same size at any `length`.
+
+        Args:
+            context: from `project_context`.
+            length: int, of which nothing depends here.
+            copies: int, targets of each source; those of one lie together in a batch.
+        """
         # A decoding loop uses its cache up, and keeps its context.
-        return [(ops.copy(hidden), ops.copy(cell)) for hidden, cell in context["states"]]
+        return [
+            tuple(ops.copy(ops.repeat(part, copies, axis=0)) for part in state)
+            for state in context["states"]
+        ]
 
     def decode(self, token_ids, cache, start, context, padding_mask=None):
         """Hidden states of new target tokens, from the states that those before them left.

@@ -204,14 +204,15 @@ class Transformer(Backbone):
         """
         return [block.cross_attention.project_context(memory) for block in self.decoder_blocks]
 
-    def make_cache(self, context, length):
+    def make_cache(self, context, length, copies=1):
         """Empty keys and values of each decoder block's self-attention for `length` positions.
 
         Args:
-            context: from `project_context`, of as many sources as there will be targets.
+            context: from `project_context`.
             length: int.
+            copies: int, targets of each source; those of one lie together in a batch.
         """
-        batch_size = ops.shape(context[0][0])[0]
+        batch_size = ops.shape(context[0][0])[0] * copies
         return [block.attention.make_cache(batch_size, length) for block in self.decoder_blocks]
 
     def decode(self, token_ids, cache, start, context, padding_mask=None):
