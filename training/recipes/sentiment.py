@@ -1,6 +1,6 @@
 """Fine-tune on sentiment: sentences of English film reviews, or Chinese reviews from scratch.
 
-python -m zoo.training.recipes.sentiment --model all-minilm-l6-v2
+python -m zoo.training.recipes.sentiment --model all-minilm-l6-v2 --rate 1e-4
 python -m zoo.training.recipes.sentiment --model bert-small --rate 2e-4
 python -m zoo.training.recipes.sentiment --model bert-small --rate 2e-4 --untrained
 python -m zoo.training.recipes.sentiment --model tf-idf
@@ -31,6 +31,8 @@ def make_model(args, texts):
     known = args.model in pretrained.CHECKPOINTS
     name = pretrained.fetch(args.model) if known else args.model
     options = {"labels": LABELS, "pooling": args.pooling, "dtype": args.dtype}
+    if args.dropout is not None:
+        options["dropout"] = args.dropout
     return zoo.load(name, task="text_classification", weights=not args.untrained, **options)
 
 
@@ -80,6 +82,7 @@ def main():
     parser.add_argument("--untrained", action="store_true", help="start from random weights")
     parser.add_argument("--pooling", default="mean", choices=["first", "mean"])
     parser.add_argument("--rate", type=float, default=5e-5, help="the highest learning rate")
+    parser.add_argument("--dropout", type=float, help="that of the model, if left out")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--dtype", default="float32", help="mixed_bfloat16 to train faster")

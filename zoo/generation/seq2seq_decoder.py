@@ -6,8 +6,9 @@ it would compute alone. All rows of a batch write their targets in step.
 
 from functools import partial
 
+import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from zoo.generation import beam as beams
 from zoo.generation.compiled import compile_function, compile_loop
@@ -122,7 +123,8 @@ class Seq2SeqDecoder:
 
         def read(token_ids, padding_mask):
             memory = backbone.encode(token_ids, padding_mask)
-            return {"context": backbone.project_context(memory), "padding_mask": padding_mask}
+            context = tree.map_structure(_lay_in_order, backbone.project_context(memory))
+            return {"context": context, "padding_mask": padding_mask}
 
         return compile_function(self.model, read)
 
@@ -164,3 +166,8 @@ class Seq2SeqDecoder:
         if (name, kind) not in self.functions:
             self.functions[name, kind] = make(kind)
         return self.functions[name, kind]
+
+
+def _lay_in_order(x):
+    """A view is copied once here, instead of by PyTorch's attention at every step."""
+    return x.contiguous() if keras.backend.backend() == "torch" else x
