@@ -158,6 +158,8 @@ def test_several_rows_may_share_a_context():
     cache = layer.project_context(ops.convert_to_tensor(context))
     shared, _ = layer(x, cache=cache, padding_mask=mask)
     np.testing.assert_allclose(numpy_of(shared), numpy_of(y), atol=1e-6)
+    with pytest.raises(ValueError, match="must be a multiple of the context's; got 5 and 2"):
+        layer(x[:5], cache=cache, padding_mask=mask)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "mixed_float16"])

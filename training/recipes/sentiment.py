@@ -23,16 +23,16 @@ SCRATCH = {"num_layers": 4, "num_heads": 4, "hidden_dim": 256, "max_length": 256
 
 def make_model(args, texts):
     """A classifier on the chosen encoder."""
+    dropout = {} if args.dropout is None else {"dropout": args.dropout}
     if args.model == "scratch":
         # BERT's pre-tokeniser sets Chinese characters apart: each is a token.
         tokenizer = WordPieceTokenizer.train(texts, vocab_size=6000, alphabet_size=5000)
-        backbone = BERT(vocab_size=tokenizer.vocab_size, **SCRATCH, dtype=args.dtype)
+        sizes = {"vocab_size": tokenizer.vocab_size, **SCRATCH, **dropout}
+        backbone = BERT(**sizes, dtype=args.dtype)
         return zoo.TextClassifier(backbone, tokenizer, LABELS, pooling="mean")
     known = args.model in pretrained.CHECKPOINTS
     name = pretrained.fetch(args.model) if known else args.model
-    options = {"labels": LABELS, "pooling": args.pooling, "dtype": args.dtype}
-    if args.dropout is not None:
-        options["dropout"] = args.dropout
+    options = {"labels": LABELS, "pooling": args.pooling, "dtype": args.dtype, **dropout}
     return zoo.load(name, task="text_classification", weights=not args.untrained, **options)
 
 

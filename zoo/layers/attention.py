@@ -8,6 +8,7 @@ from keras import ops
 from zoo.layers import masks
 from zoo.layers.dense import Dense, as_rows
 from zoo.layers.serialization import restore_layer
+from zoo.layers.shared_context import gather_by_context
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -126,9 +127,7 @@ class MultiHeadAttention(keras.layers.Layer):
             query = self._split_heads(self.query(as_rows(x)), self.num_heads, x)
             cached = self.project_context(context) if cache is None else cache
             if cache is not None and self.position is None:
-                # Targets of one source read its keys together.
-                shape = (ops.shape(cached[0])[0], -1, self.num_heads, self.head_dim)
-                query = ops.reshape(query, shape)
+                query = gather_by_context(query, cached[0])
             key, value = _swap(cached[0]), _swap(cached[1])
         else:
             query, key, value = self._project(x, start)

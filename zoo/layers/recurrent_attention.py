@@ -7,6 +7,7 @@ from keras.src.backend import rnn
 from zoo.layers.dense import Dense
 from zoo.layers.recurrent import LSTMLayer, symbolic_state
 from zoo.layers.recurrent_dropout import LockedDropout
+from zoo.layers.shared_context import gather_by_context
 
 ATTENTIONS = ("luong", "bahdanau", None)
 
@@ -48,7 +49,7 @@ class LuongAttention(keras.layers.Layer):
 
     def call(self, query, keys, memory, padding_mask=None):
         batch_size, length = ops.shape(query)[:2]
-        query = ops.reshape(query, (ops.shape(keys)[0], -1, self.units))
+        query = gather_by_context(query, keys)
         scores = ops.cast(self.scores(query, keys), "float32")
         if padding_mask is not None:
             is_real = ops.cast(padding_mask, "bool")[:, None, :]
