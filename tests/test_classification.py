@@ -9,7 +9,7 @@ from keras import ops
 
 import zoo
 from tests.models import tiny_backbone, with_weights, word_pieces
-from zoo.tasks.batches import LengthBuckets, padded_length
+from zoo.data.batches import LengthBuckets, padded_length
 
 GOOD = ["the sea was calm", "it was the best of times", "calm", "the best sky was the sea"]
 BAD = ["it was grey and late", "the worst of times", "late", "nobody laughed a grey long while"]

@@ -11,7 +11,7 @@ import pytest
 import zoo
 from tests.models import tiny_backbone, tokenizer, with_weights, word_pieces
 from tests.test_exporting import CONSUMER, as_bytes
-from zoo.tasks.rows import RowFormat
+from zoo.data.rows import RowFormat
 
 TEXTS = ["The sea was calm.", "naïve 🙂 (captain)", "数字 late"]
 SECONDS = ["It was late.", "best", "of times"]

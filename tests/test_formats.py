@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.tasks.formats import QAExample, read_conll, read_squad
+from zoo.data.formats import QAExample, read_conll, read_squad
 
 pytestmark = pytest.mark.backend_free
 

@@ -7,9 +7,9 @@ from keras import ops
 
 import zoo
 from tests.models import TEXTS, tiny_backbone, with_weights, word_pieces
+from zoo.data.rows import RowFormat
 from zoo.layers import token_nats
 from zoo.tasks.masked_lm import packed_rows
-from zoo.tasks.rows import RowFormat
 
 LOREM = ["The sea was calm. The sky was grey. Nobody spoke.", "It was late! Was it? It was."] * 4
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from zoo.tasks import spans
+from zoo.data import spans
 
 pytestmark = pytest.mark.backend_free
 

@@ -4,20 +4,20 @@ import keras
 import pytest
 
 from tests.models import random_ids, tiny_gpt
-from zoo.tasks import tensorflow_data
+from zoo.backends import backend
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow only")
 
 
 def tuned_datasets(monkeypatch, run):
     """Whether tf.data may tune each dataset that `run` reads."""
-    seen, stop = [], tensorflow_data.stop_tuning
+    seen, stop = [], backend.stop_tuning
 
     def spy(iterator):
         stop(iterator)
         seen.append(iterator._distributed_dataset.options().autotune.enabled is not False)
 
-    monkeypatch.setattr(tensorflow_data, "stop_tuning", spy)
+    monkeypatch.setattr(backend, "stop_tuning", spy)
     run(tiny_gpt())
     return seen
 

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from tests.models import random_ids, tiny_gpt
-from zoo.tasks import torch_adam
+from zoo.backends.torch import adam as torch_adam
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch only")
 
@@ -87,11 +87,11 @@ def test_gradients_that_are_not_finite_are_not_hidden():
 
 def test_compiling_twice_updates_once():
     optimizer = keras.optimizers.SGD(0.1)
-    torch_adam.speed_up(optimizer)
+    torch_adam.speed_up_optimizer(optimizer)
     assert "_backend_apply_gradients" not in vars(optimizer)
     adam = keras.optimizers.Adam(1e-2)
     for _ in range(2):
-        torch_adam.speed_up(adam)
+        torch_adam.speed_up_optimizer(adam)
     model = tiny_gpt()
     model.compile(optimizer=adam)
     model.fit(random_ids(2, 9), verbose=0)

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTo
 if keras.backend.backend() == "torch":
     import torch
 
-    from zoo.generation.torch_graph import TracedFunction
+    from zoo.backends.torch.graph import TracedFunction
 
 
 def operations(module):
@@ -86,7 +86,7 @@ def test_random_operations_are_neither_merged_nor_prepared():
 
 
 def test_products_go_through_onednn_and_equal_the_plain_ones():
-    from zoo.layers.torch_products import linear
+    from zoo.backends.torch.products import linear
 
     def function(values, x):
         return x @ values[0], x @ values[1].T, (x.bfloat16() @ values[0].bfloat16()).float()

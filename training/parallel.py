@@ -19,7 +19,7 @@ from zoo.training import debian, parallel_text
 from zoo.training.corpora import CORPORA, Package, fetch, read_members
 from zoo.training.labelled import PARTS, part_of
 
-from zoo.tasks.formats import read_text
+from zoo.data.formats import read_text
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,11 +2,8 @@
 
 from importlib.metadata import version
 
-from zoo.keras_import import import_keras
-
-import_keras()
-
-from zoo import generation, layers, models, objectives, tokenizers
+# `backends` comes first: it imports Keras as the backend needs it.
+from zoo import backends, data, generation, layers, models, objectives, tokenizers
 from zoo.catalog import list_presets
 from zoo.exporting import export
 from zoo.loading import load, save
@@ -33,6 +30,8 @@ __all__ = [
     "TextEmbedder",
     "TokenClassifier",
     "__version__",
+    "backends",
+    "data",
     "export",
     "generation",
     "layers",

@@ -10,6 +10,7 @@ import keras
 
 from zoo import hub
 from zoo import weights as weight_files
+from zoo.data.labels import check_labels_list
 from zoo.layers.recurrent import GATES
 from zoo.layers.recurrent_attention import ATTENTIONS
 from zoo.models import BERT, GPT, LSTM, DistilBERT, LSTMSeq2Seq, RoBERTa, Transformer
@@ -24,7 +25,6 @@ from zoo.tasks import (
     TextEmbedder,
     TokenClassifier,
 )
-from zoo.tasks.labels import check_labels_list
 
 FORMAT_VERSION = 1
 MAX_CONFIG_BYTES = 2**20

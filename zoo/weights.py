@@ -17,6 +17,8 @@ import keras
 import ml_dtypes
 import numpy as np
 
+from zoo.backends import backend
+
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 
 DTYPES = {
@@ -126,16 +128,7 @@ def load_weights(model, path, without=(), ignored=()):
                     f"Weights must be finite, but {name!r} in {path} holds NaN or infinity: "
                     "it is damaged, or training had diverged. Use another file."
                 )
-            variable.assign(as_tensor(array))
-
-
-def as_tensor(array):
-    """The array as the backend's tensor, without a copy where PyTorch can do so."""
-    if keras.backend.backend() == "torch" and array.dtype != ml_dtypes.bfloat16:
-        import torch
-
-        return torch.from_numpy(array)
-    return keras.ops.convert_to_tensor(array)
+            variable.assign(backend.from_numpy(array))
 
 
 def count_numbers(path):

@@ -16,10 +16,10 @@ import keras
 from zoo.training import corpora
 from zoo.training.callbacks import CheckpointAndLog
 from zoo.training.checkpoints import restore_checkpoint, restore_weights
-from zoo.training.data import PackedRows, TokenFile, write_token_file
 from zoo.training.publishing import publish
 from zoo.training.schedules import WarmupStableDecay
 
+from zoo.data.token_files import PackedRows, TokenFile, write_token_file
 from zoo.models import GPT
 from zoo.tasks.causal_lm import CausalLM
 from zoo.tokenizers import BytePairTokenizer, Tokenizer

@@ -17,7 +17,6 @@ from pathlib import Path
 import keras
 import numpy as np
 from zoo.training import corpora, metrics
-from zoo.training.data import TokenFile, write_token_file
 from zoo.training.ladder_report import draw, table
 from zoo.training.muon import Muon
 from zoo.training.ngram import KneserNey
@@ -25,6 +24,7 @@ from zoo.training.recipes import gpt_small
 from zoo.training.schedules import WarmupStableDecay
 
 import zoo
+from zoo.data.token_files import TokenFile, write_token_file
 from zoo.models import GPT, LSTM
 from zoo.objectives import continued_rows
 from zoo.tokenizers import BytePairTokenizer, Tokenizer

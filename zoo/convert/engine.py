@@ -16,6 +16,7 @@ import keras
 import numpy as np
 
 from zoo import weights as weight_files
+from zoo.backends import backend
 
 OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in the oldest files
 
@@ -256,4 +257,4 @@ def check_ties(tied, reader):
 def assign(variable, one, reader):
     dtype = keras.backend.standardize_dtype(variable.dtype)
     arrays = [reader.read(name).astype(dtype, copy=False) for name in one.names]
-    variable.assign(weight_files.as_tensor(np.ascontiguousarray(one.to_ours(arrays))))
+    variable.assign(backend.from_numpy(np.ascontiguousarray(one.to_ours(arrays))))

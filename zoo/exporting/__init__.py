@@ -7,8 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import keras
-
+from zoo.backends import backend
 from zoo.exporting import checks
 from zoo.hub import replace_folder
 from zoo.loading import save
@@ -93,7 +92,7 @@ def export(model, path, format="saved_model"):
     checks.check_tensorflow()
     folder = Path(path).expanduser().resolve()
     checks.check_target(folder)
-    if keras.backend.backend() == "tensorflow":
+    if backend.WRITES_SAVED_MODELS:
         from zoo.exporting import saved_model
 
         replace_folder(folder, lambda partial: saved_model.write(model, partial))

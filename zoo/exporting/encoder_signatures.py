@@ -12,7 +12,7 @@ from zoo.tasks import (
     TextEmbedder,
     TokenClassifier,
 )
-from zoo.tasks.span import QUESTION_LENGTH
+from zoo.tasks.question_answering import QUESTION_LENGTH
 
 SECOND = tf.TensorSpec([None], "string", "second")
 

@@ -1,11 +1,11 @@
-"""Rows of texts and pairs of texts in a TensorFlow graph: what `zoo.tasks.rows` does."""
+"""Rows of texts and pairs of texts in a TensorFlow graph: what `zoo.data.rows` does."""
 
 import tensorflow as tf
 
+from zoo.data.rows import RowFormat
 from zoo.exporting.graph_functions import require
 from zoo.exporting.graph_tokenizer import GraphTokenizer, as_utf8
 from zoo.exporting.graph_wordpiece import GraphWordPiece
-from zoo.tasks.rows import RowFormat
 
 
 class GraphRows:

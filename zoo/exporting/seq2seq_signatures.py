@@ -143,7 +143,7 @@ def start(backbone, texts, text, copies, max_new_tokens):
 
 
 class GraphPairs:
-    """Sources from strings and strings from targets: what `zoo.tasks.pairs.PairFormat` does.
+    """Sources from strings and strings from targets: what `zoo.data.pairs.PairFormat` does.
 
     Args:
         model: a `zoo.Seq2SeqLM` with a tokenizer.

@@ -1,8 +1,9 @@
 """Beam search: the likeliest of many hypotheses that are carried side by side."""
 
-import keras
 import numpy as np
 from keras import ops, tree
+
+from zoo.backends import backend
 
 NEVER = -1e30  # a log-probability below all others
 KEPT = 1e30  # and one above them
@@ -148,7 +149,7 @@ def extend(state, logits, constants):
     rows = parent + width * ops.arange(batch_size, dtype="int32")[:, None]
     state = {
         **state,
-        "cache": reorder(state["cache"], ops.reshape(rows, (-1,))),
+        "cache": backend.reorder_rows(state["cache"], ops.reshape(rows, (-1,))),
         "token": ops.reshape(token, (-1,)),
         "tokens": ops.where(is_next, token[:, :, None], tokens),
         "length": ops.take_along_axis(state["length"], parent, axis=1)
@@ -158,17 +159,6 @@ def extend(state, logits, constants):
         "count": state["count"] + 1,
     }
     return {**state, "settled": _are_settled(state, constants)}
-
-
-def reorder(cache, rows):
-    """The rows of all tensors of a cache, in another order."""
-    if keras.backend.backend() == "torch":
-        # Into the same memory: half of the time went into asking for new one. Repeated rows may
-        # share theirs.
-        return tree.map_structure(
-            lambda x: x.copy_(x[rows]) if x.is_contiguous() else x[rows], cache
-        )
-    return tree.map_structure(lambda x: ops.take(x, rows, axis=0), cache)
 
 
 def _are_settled(state, constants):

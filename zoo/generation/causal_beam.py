@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 from keras import ops, tree
 
+from zoo.backends import backend
 from zoo.generation import beam as beams
-from zoo.generation.compiled import compile_function, compile_loop
 from zoo.generation.decoder import (
     BEAM_BUCKETS,
     PROMPT_BUCKETS,
@@ -76,6 +76,6 @@ def compile_search(model, width, cache_length, room):
         return beams.extend(state, backbone.logits(hidden)[:, 0], constants)
 
     return (
-        compile_function(model, read),
-        compile_loop(model, beams.is_unfinished, step),
+        backend.compile_function(model, read),
+        backend.compile_loop(model, beams.is_unfinished, step),
     )

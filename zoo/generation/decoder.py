@@ -11,7 +11,7 @@ import math
 import numpy as np
 from keras import ops
 
-from zoo.generation.compiled import compile_function, compile_loop
+from zoo.backends import backend
 from zoo.generation.samplers import choose_tokens
 
 PROMPT_BUCKETS = 16  # prompts are padded to this times a power of two
@@ -65,8 +65,8 @@ class Decoder:
         key = kind, cache_length
         if key not in self.functions:
             self.functions[key] = (
-                compile_function(self.model, self._make_prefill(kind, cache_length)),
-                compile_loop(self.model, is_unfinished, self._make_step(kind)),
+                backend.compile_function(self.model, self._make_prefill(kind, cache_length)),
+                backend.compile_loop(self.model, is_unfinished, self._make_step(kind)),
             )
         return self.functions[key]
 

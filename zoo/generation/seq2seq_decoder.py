@@ -6,12 +6,11 @@ it would compute alone. All rows of a batch write their targets in step.
 
 from functools import partial
 
-import keras
 import numpy as np
 from keras import ops, tree
 
+from zoo.backends import backend
 from zoo.generation import beam as beams
-from zoo.generation.compiled import compile_function, compile_loop
 from zoo.generation.decoder import (
     BEAM_BUCKETS,
     CACHE_BUCKETS,
@@ -123,10 +122,10 @@ class Seq2SeqDecoder:
 
         def read(token_ids, padding_mask):
             memory = backbone.encode(token_ids, padding_mask)
-            context = tree.map_structure(_lay_in_order, backbone.project_context(memory))
+            context = tree.map_structure(backend.in_order, backbone.project_context(memory))
             return {"context": context, "padding_mask": padding_mask}
 
-        return compile_function(self.model, read)
+        return backend.compile_function(self.model, read)
 
     def _make_state(self, context, num_rows, length, copies):
         return {
@@ -152,22 +151,17 @@ class Seq2SeqDecoder:
             logits, state = self._step(state, constants)
             return take_token(state, logits, constants, kind)
 
-        return compile_loop(self.model, is_unfinished, step)
+        return backend.compile_loop(self.model, is_unfinished, step)
 
     def _make_search_loop(self, _):
         def step(state, constants, until):
             logits, state = self._step(state, constants)
             return beams.extend(state, logits, constants)
 
-        return compile_loop(self.model, beams.is_unfinished, step)
+        return backend.compile_loop(self.model, beams.is_unfinished, step)
 
     def _function(self, name, kind, make):
         """One compiled function for each name and kind; it compiles for each set of shapes."""
         if (name, kind) not in self.functions:
             self.functions[name, kind] = make(kind)
         return self.functions[name, kind]
-
-
-def _lay_in_order(x):
-    """A view is copied once here, instead of by PyTorch's attention at every step."""
-    return x.contiguous() if keras.backend.backend() == "torch" else x

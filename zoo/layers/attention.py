@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from zoo.backends import backend
 from zoo.layers import masks
 from zoo.layers.dense import Dense, as_rows
 from zoo.layers.serialization import restore_layer
@@ -176,7 +177,7 @@ class MultiHeadAttention(keras.layers.Layer):
         if self.position is not None:
             bias = self.position.bias(query_length, key_length, start=start)
         drop = bool(training) and self.dropout > 0
-        write_out = drop or _is_jax_on_cpu() or _is_slow_in_torch(query, key_length)
+        write_out = drop or backend.writes_attention_out(query, key_length)
         mask = None if padding_mask is None else masks.padding_mask_to_attention(padding_mask)
         is_causal = self.causal and not self.is_cross
         # The kernel's own causal mask needs queries and keys to start together.
@@ -196,7 +197,7 @@ class MultiHeadAttention(keras.layers.Layer):
         return ops.cast(attended, self.compute_dtype)
 
     def _attend_in_the_open(self, query, key, value, bias, mask, drop):
-        if self.compute_dtype == "float16" and _is_jax_on_cpu():  # XLA would add up in float16
+        if self.compute_dtype == "float16":  # XLA would add up in float16
             query, key, value = (ops.cast(x, "float32") for x in (query, key, value))
         scores = ops.einsum("bqhd,bkhd->bhqk", query, key) / math.sqrt(self.head_dim)
         scores = ops.cast(scores, "float32")
@@ -241,25 +242,6 @@ def _is_zero(start):
     return isinstance(start, int) and start == 0
 
 
-def _is_jax_on_cpu():
-    """Where what Keras calls the kernel is no faster than the formula, and its gradient slower."""
-    if keras.backend.backend() != "jax":
-        return False
-    import jax
-
-    return jax.default_backend() == "cpu"
-
-
-def _is_slow_in_torch(query, key_length):
-    """Where PyTorch's kernel takes 2 to 12 times the formula's time: half precision on the CPU.
-
-    Beyond 512 keys the formula's memory would weigh more than its time.
-    """
-    if keras.backend.backend() != "torch" or key_length > 512:
-        return False
-    return query.device.type == "cpu" and query.element_size() == 2
-
-
 def _mask_bias(bias, mask):
     """Fold a boolean mask into an additive one, with a value that float16 can hold."""
     lowest = -3e4 if keras.backend.standardize_dtype(bias.dtype) == "float16" else -1e30
@@ -277,18 +259,4 @@ def _write(cache, update, start):
     if isinstance(start, int) or len(start.shape) == 0:
         return ops.slice_update(cache, (0, 0, start, 0), update)
     position = masks.positions(start, ops.shape(update)[2])
-    if keras.backend.backend() == "torch":
-        return _write_in_place(cache, update, position)
-    batch, heads, length = ops.shape(update)[:3]
-    rows = ops.broadcast_to(ops.arange(batch)[:, None, None], (batch, heads, length))
-    columns = ops.broadcast_to(ops.arange(heads)[None, :, None], (batch, heads, length))
-    places = ops.broadcast_to(position[:, None, :], (batch, heads, length))
-    indices = ops.reshape(ops.stack([rows, columns, places], axis=-1), (-1, 3))
-    return ops.scatter_update(cache, indices, ops.reshape(update, (-1, update.shape[-1])))
-
-
-def _write_in_place(cache, update, position):
-    """`ops.scatter_update` copies on PyTorch; this does not."""
-    rows = ops.arange(update.shape[0])[:, None]
-    cache[rows, :, position] = ops.transpose(update, (0, 2, 1, 3))
-    return cache
+    return backend.write_rows(cache, update, position)

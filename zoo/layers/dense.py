@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from zoo.backends import backend
+
 
 @keras.saving.register_keras_serializable("zoo")
 class Dense(keras.layers.Dense):
@@ -13,11 +15,7 @@ class Dense(keras.layers.Dense):
     """
 
     def call(self, inputs, training=None):
-        if keras.backend.backend() != "torch":
-            return super().call(inputs, training=training)
-        from zoo.layers.torch_products import product
-
-        x = product(inputs, ops.convert_to_tensor(self.kernel))
+        x = backend.product(inputs, ops.convert_to_tensor(self.kernel))
         if self.bias is not None:
             x = x + ops.convert_to_tensor(self.bias)
         return x if self.activation is None else self.activation(x)

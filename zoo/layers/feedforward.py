@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from zoo.backends import backend
 from zoo.layers.dense import Dense, as_rows
-from zoo.layers.recompute import recompute
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -71,7 +71,7 @@ class FeedForward(keras.layers.Layer):
         return layer
 
     def call(self, x):
-        rows = self.outer(recompute(self.activate, self.inner(as_rows(x))))
+        rows = self.outer(backend.recompute(self.activate, self.inner(as_rows(x))))
         return ops.reshape(rows, ops.shape(x))
 
     def activate(self, x):

@@ -4,7 +4,8 @@ import contextlib
 import contextvars
 
 import keras
-from keras import ops
+
+from zoo.backends import backend
 
 _LOADING = contextvars.ContextVar("loading", default=False)
 
@@ -19,20 +20,6 @@ def weights_follow():
         _LOADING.reset(token)
 
 
-def placeholder(shape, dtype=None):
-    """A tensor of any values, where the backend has them without touching the memory."""
-    dtype = keras.backend.standardize_dtype(dtype)
-    if keras.backend.backend() == "torch":
-        import torch
-
-        return ops.convert_to_tensor(torch.empty(shape, dtype=getattr(torch, dtype)))
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.raw_ops.Empty(shape=shape, dtype=dtype)
-    return ops.zeros(shape, dtype)
-
-
 @keras.saving.register_keras_serializable("zoo")
 class Normal(keras.initializers.RandomNormal):
     """Normally distributed with mean 0; not drawn where weights follow."""
@@ -41,7 +28,9 @@ class Normal(keras.initializers.RandomNormal):
         super().__init__(mean=0.0, stddev=stddev, seed=seed)
 
     def __call__(self, shape, dtype=None):
-        return placeholder(shape, dtype) if _LOADING.get() else super().__call__(shape, dtype)
+        if _LOADING.get():
+            return backend.empty(shape, keras.backend.standardize_dtype(dtype))
+        return super().__call__(shape, dtype)
 
     def get_config(self):
         config = super().get_config()

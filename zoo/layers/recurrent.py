@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from zoo.backends import backend
+
 HELD = 1e4  # a gate of this is 1, and of its negative 0, in every dtype
 GATES = {
     "sigmoid": ops.sigmoid,
@@ -195,10 +197,9 @@ def read_sequence(x, state, kernel, recurrent_kernel, bias, gate="sigmoid"):
     if x.shape[1] == 1:  # a step of decoding
         hidden, cell = step(ops.matmul(x[:, 0], kernel) + bias, state, recurrent_kernel, gate)
         return hidden[:, None], (hidden, cell)
-    if gate != "sigmoid" or keras.backend.backend() == "tensorflow":
+    if gate != "sigmoid" or backend.lstm is None:
         return _read_step_by_step(x, state, kernel, recurrent_kernel, bias, gate)
-    read = {"torch": _read_on_torch, "jax": _read_on_jax}
-    return read[keras.backend.backend()](x, tuple(state), kernel, recurrent_kernel, bias)
+    return backend.lstm(x, tuple(state), kernel, recurrent_kernel, bias)
 
 
 def step(projected, state, recurrent_kernel, gate="sigmoid"):
@@ -210,37 +211,8 @@ def step(projected, state, recurrent_kernel, gate="sigmoid"):
     return opened(o) * ops.tanh(cell), cell
 
 
-def _read_on_torch(*arguments):
-    from zoo.layers.recurrent_torch import fused_lstm
-
-    return fused_lstm(*arguments)
-
-
-def _read_on_jax(x, state, kernel, recurrent_kernel, bias):
-    from keras.src import backend
-
-    from zoo.layers.recurrent_jax import scan_lstm
-
-    try:  # Keras' call of cuDNN
-        _, sequence, last = backend.lstm(
-            x,
-            *state,
-            None,
-            kernel=kernel,
-            recurrent_kernel=recurrent_kernel,
-            bias=bias,
-            activation=ops.tanh,
-            recurrent_activation=ops.sigmoid,
-            return_sequences=True,
-        )
-        return sequence, tuple(last)
-    except NotImplementedError:  # there is no GPU
-        return scan_lstm(x, state, kernel, recurrent_kernel, bias)
-
-
 def _read_step_by_step(x, state, kernel, recurrent_kernel, bias, gate):
-    """Keras' loop, after one product for all inputs: XLA on TensorFlow has no cuDNN to call."""
-    from keras.src import backend
+    """Keras' loop, after one product for all inputs."""
 
     def take_step(projected, state):
         hidden, cell = step(projected, state, recurrent_kernel, gate)

@@ -2,8 +2,8 @@
 
 import keras
 from keras import ops
-from keras.src.backend import rnn
 
+from zoo.backends import backend
 from zoo.layers.dense import Dense
 from zoo.layers.recurrent import LSTMLayer, symbolic_state
 from zoo.layers.recurrent_dropout import LockedDropout
@@ -187,7 +187,7 @@ class RecurrentDecoder(keras.layers.Layer):
             hidden, flat = read(x[:, 0], flat)
             hidden = hidden[:, None]
         else:  # ops.scan wants outputs of the inputs' shape on TensorFlow
-            _, hidden, flat = rnn(read, x, flat)
+            _, hidden, flat = backend.rnn(read, x, flat)
         return hidden, list(zip(flat[::2], flat[1::2], strict=True))
 
     def compute_output_spec(self, x, states, *args, **kwargs):

@@ -1,15 +1,15 @@
 """Tasks: a backbone with a head, a tokenizer and an objective."""
 
+from zoo.data.formats import QAExample, read_conll, read_squad
 from zoo.tasks.base import Task
 from zoo.tasks.causal_lm import CausalLM
 from zoo.tasks.classification import TextClassifier
 from zoo.tasks.embedding import TextEmbedder
-from zoo.tasks.formats import QAExample, read_conll, read_squad
 from zoo.tasks.language_model import LanguageModel, Perplexity
 from zoo.tasks.masked_lm import MaskedLM
 from zoo.tasks.pretraining import BertPretrainer
+from zoo.tasks.question_answering import QuestionAnswerer
 from zoo.tasks.seq2seq import Seq2SeqLM
-from zoo.tasks.span import QuestionAnswerer
 from zoo.tasks.tagging import TokenClassifier
 
 __all__ = [

@@ -4,12 +4,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.backends import backend
+from zoo.data.checks import check_labels, check_token_ids, is_array, is_text
 from zoo.generation import Decoder, Request, generate, stream
-from zoo.generation.compiled import compile_function
 from zoo.layers import token_nats
 from zoo.models.base import token_inputs
 from zoo.objectives import PackedCausalLM, next_token_rows, pad
-from zoo.tasks.base import check_labels, check_token_ids, is_array, is_text
 from zoo.tasks.language_model import LanguageModel
 from zoo.tasks.stateful import StatefulRuns
 
@@ -58,7 +58,7 @@ class CausalLM(StatefulRuns, LanguageModel):
         self.stateful = stateful
         self.start_carrying()
         self.decoder = Decoder(self)
-        self._score = compile_function(self, self._row_nats)
+        self._score = backend.compile_function(self, self._row_nats)
         if sequence_length is not None and not 1 <= sequence_length <= backbone.max_length:
             raise ValueError(
                 f"sequence_length must be between 1 and the backbone's max_length of "

@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 
+from zoo.data.checks import is_text
+from zoo.data.labels import check_labels_list, label_ids, require_equal_counts
+from zoo.data.rows import is_pairs
 from zoo.layers.encoder_parts import MeanPooling, Pooler
 from zoo.layers.initializers import Normal
-from zoo.tasks.base import is_text
 from zoo.tasks.encoder_task import EncoderTask
-from zoo.tasks.labels import check_labels_list, label_ids, require_equal_counts
-from zoo.tasks.rows import is_pairs
 
 POOLINGS = ("first", "mean")
 

@@ -2,14 +2,14 @@
 
 import keras
 
-from zoo.tasks.base import is_text, require_something
+from zoo.data.checks import is_text, require_something
 
 
 class LearnsFromDocuments:
     """`fit` and `evaluate` of a task that makes batches of documents by itself.
 
     The task has a method `batches(documents, batch_size, seed, is_fixed)`, which gives
-    `zoo.tasks.batches.Batches`.
+    `zoo.data.batches.Batches`.
     """
 
     def fit(self, x=None, y=None, batch_size=None, *args, validation_data=None, **kwargs):

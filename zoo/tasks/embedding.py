@@ -4,12 +4,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.data.batches import Batches, padded_length
+from zoo.data.checks import is_text
+from zoo.data.rows import is_pairs
 from zoo.layers import is_likeliest, token_nats
 from zoo.layers.encoder_parts import MeanPooling
-from zoo.tasks.base import is_text
-from zoo.tasks.batches import Batches, padded_length
 from zoo.tasks.encoder_task import BATCH_SIZE, EncoderTask
-from zoo.tasks.rows import is_pairs
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -3,10 +3,11 @@
 import keras
 import numpy as np
 
+from zoo.data.batches import LengthBuckets
+from zoo.data.checks import check_token_ids, require_something
+from zoo.data.rows import RowFormat
 from zoo.models.base import token_inputs
-from zoo.tasks.base import Task, check_token_ids, require_something
-from zoo.tasks.batches import LengthBuckets
-from zoo.tasks.rows import RowFormat
+from zoo.tasks.base import Task
 
 BATCH_SIZE = 32
 
@@ -36,7 +37,7 @@ class EncoderTask(Task):
         raise NotImplementedError
 
     def examples(self, x, y=None, sample_weight=None):
-        """`zoo.tasks.batches.Examples` of texts, their labels and their weights."""
+        """`zoo.data.batches.Examples` of texts, their labels and their weights."""
         raise NotImplementedError
 
     def compile(self, optimizer="auto", **kwargs):

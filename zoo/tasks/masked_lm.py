@@ -3,14 +3,14 @@
 import keras
 import numpy as np
 
+from zoo.data.batches import Batches, drawn_batches
+from zoo.data.checks import check_token_ids, is_text
+from zoo.data.rows import RowFormat
 from zoo.layers.encoder_parts import Bias, PredictionTransform, TakePositions
 from zoo.models.base import token_inputs
 from zoo.objectives import MaskTokens, pad
-from zoo.tasks.base import check_token_ids, is_text
-from zoo.tasks.batches import Batches, drawn_batches
 from zoo.tasks.documents import LearnsFromDocuments
 from zoo.tasks.language_model import LanguageModel
-from zoo.tasks.rows import RowFormat
 
 BATCH_SIZE = 32
 

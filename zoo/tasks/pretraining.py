@@ -4,13 +4,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.data.batches import Batches, drawn_batches
+from zoo.data.checks import check_token_ids, is_text
+from zoo.data.rows import RowFormat
 from zoo.layers import is_likeliest, token_nats
 from zoo.layers.encoder_parts import Pooler
 from zoo.layers.initializers import Normal
 from zoo.models.base import token_inputs
 from zoo.objectives import NextSentencePairs, split_sentences
-from zoo.tasks.base import Task, check_token_ids, is_text
-from zoo.tasks.batches import Batches, drawn_batches
+from zoo.tasks.base import Task
 from zoo.tasks.documents import LearnsFromDocuments
 from zoo.tasks.language_model import token_weights
 from zoo.tasks.masked_lm import (
@@ -20,7 +22,6 @@ from zoo.tasks.masked_lm import (
     mask_head,
     without_positions,
 )
-from zoo.tasks.rows import RowFormat
 
 OBJECTIVES = ("masked_lm", "next_sentence")
 

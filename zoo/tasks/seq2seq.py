@@ -4,15 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.generation import Request, Seq2SeqDecoder, generate_targets
-from zoo.generation.compiled import compile_function
-from zoo.generation.generate import as_batch, check_ids
-from zoo.generation.stopping import cut_at_stop
-from zoo.layers import token_nats
-from zoo.models.transformer import pair_inputs
-from zoo.tasks.base import require_something
-from zoo.tasks.language_model import LanguageModel, is_usual, token_weights
-from zoo.tasks.pairs import (
+from zoo.backends import backend
+from zoo.data.checks import require_something
+from zoo.data.pairs import (
     PairBuckets,
     PairFormat,
     check_pair_arrays,
@@ -20,6 +14,12 @@ from zoo.tasks.pairs import (
     is_raw_pairs,
     split_pairs,
 )
+from zoo.generation import Request, Seq2SeqDecoder, generate_targets
+from zoo.generation.generate import as_batch, check_ids
+from zoo.generation.stopping import cut_at_stop
+from zoo.layers import token_nats
+from zoo.models.transformer import pair_inputs
+from zoo.tasks.language_model import LanguageModel, is_usual, token_weights
 from zoo.tasks.schedules import InverseSquareRoot
 from zoo.tasks.smoothing import excess_of_logits, excess_through_head
 
@@ -96,7 +96,7 @@ class Seq2SeqLM(LanguageModel):
         self.label_smoothing = label_smoothing
         self.source_start = source_start
         self.decoder = Seq2SeqDecoder(self)
-        self._score = compile_function(self, self._row_nats)
+        self._score = backend.compile_function(self, self._row_nats)
 
     @property
     def optional_inputs(self):

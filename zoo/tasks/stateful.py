@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from zoo.data.checks import check_token_ids, is_array, is_text
 from zoo.models.base import as_inputs
 from zoo.objectives import ContinuedCausalLM, continued_rows
-from zoo.tasks.base import check_token_ids, is_array, is_text
 
 BATCH_SIZE = 32
 

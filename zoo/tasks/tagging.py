@@ -6,12 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.data.labels import check_labels_list, label_ids, require_equal_counts
+from zoo.data.spans import best_window, entities, is_bio
 from zoo.layers import TokenCrossEntropy
 from zoo.layers.initializers import Normal
 from zoo.tasks.encoder_task import EncoderTask
-from zoo.tasks.labels import check_labels_list, label_ids, require_equal_counts
 from zoo.tasks.language_model import token_weights
-from zoo.tasks.spans import best_window, entities, is_bio
 
 
 @keras.saving.register_keras_serializable("zoo")

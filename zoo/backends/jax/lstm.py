@@ -6,6 +6,27 @@ of the gates alone; those of the weights are one matrix product each, after it.
 
 import jax
 import jax.numpy as jnp
+from keras import ops
+from keras.src import backend
+
+
+def lstm(x, state, kernel, recurrent_kernel, bias):
+    """What `zoo.layers.recurrent.read_sequence` does; the arguments are those."""
+    try:  # Keras' call of cuDNN
+        _, sequence, last = backend.lstm(
+            x,
+            *state,
+            None,
+            kernel=kernel,
+            recurrent_kernel=recurrent_kernel,
+            bias=bias,
+            activation=ops.tanh,
+            recurrent_activation=ops.sigmoid,
+            return_sequences=True,
+        )
+        return sequence, tuple(last)
+    except NotImplementedError:  # there is no GPU
+        return scan_lstm(x, state, kernel, recurrent_kernel, bias)
 
 
 @jax.custom_vjp

@@ -6,6 +6,8 @@ import random
 import keras
 import numpy as np
 
+from zoo.backends import backend
+
 POOL = 50  # batches' worth of rows that are sorted by length together
 
 
@@ -58,26 +60,8 @@ class Batches(keras.utils.PyDataset):
         return self.make(self._plan[position % len(self._plan)])
 
     def for_keras(self):
-        """What `keras.Model.fit` and `evaluate` take; pass `shuffle=False` beside it.
-
-        For TensorFlow, Keras takes the shapes of the first two batches for those of all.
-        """
-        if keras.backend.backend() != "tensorflow":
-            return self
-        import tensorflow as tf
-
-        def any_size(array):
-            return tf.TensorSpec([None] * array.ndim, array.dtype)
-
-        dataset = tf.data.Dataset.from_generator(
-            lambda: (self[i] for i in range(len(self))),
-            output_signature=keras.tree.map_structure(any_size, self[0]),
-        )
-        options = tf.data.Options()
-        options.autotune.enabled = False  # see tensorflow_data
-        options.deterministic = True
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(self)))
-        return dataset.with_options(options)
+        """What `keras.Model.fit` and `evaluate` take; pass `shuffle=False` beside it."""
+        return backend.adapt_batches(self)
 
 
 def drawn_batches(num_rows, batch_size, rng):
@@ -176,8 +160,8 @@ class LengthBuckets(Batches):
 
 
 def padded_length(longest, max_length):
-    """The length of a batch: on JAX one of few, since it compiles for each."""
-    if keras.backend.backend() != "jax":
+    """The length of a batch: one of few where each is compiled for itself."""
+    if not backend.COMPILES_EACH_SHAPE:
         return longest
     length = 16
     while length < longest:

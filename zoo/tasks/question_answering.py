@@ -4,11 +4,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.data.formats import QAExample, read_squad
+from zoo.data.spans import best_spans
 from zoo.layers import is_likeliest, token_nats
 from zoo.layers.initializers import Normal
 from zoo.tasks.encoder_task import EncoderTask
-from zoo.tasks.formats import QAExample, read_squad
-from zoo.tasks.spans import best_spans
 
 QUESTION_LENGTH = 64  # tokens; the original's limit
 
@@ -55,7 +55,7 @@ class QuestionAnswerer(EncoderTask):
     ```
 
     `fit` and `evaluate` take the path or the contents of a SQuAD file, version 1 or 2, or a list
-    of `zoo.tasks.formats.QAExample` or of dicts with their fields.
+    of `zoo.data.formats.QAExample` or of dicts with their fields.
 
     Args:
         backbone: an encoder such as `zoo.models.BERT`.

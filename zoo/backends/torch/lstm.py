@@ -3,7 +3,7 @@
 import torch
 
 
-def fused_lstm(x, state, kernel, recurrent_kernel, bias):
+def lstm(x, state, kernel, recurrent_kernel, bias):
     """What `zoo.layers.recurrent.read_sequence` does; the arguments are those."""
     hidden, cell = (part[None].contiguous() for part in state)
     # Both have the gates in the order input, forget, cell, output. PyTorch adds two biases.

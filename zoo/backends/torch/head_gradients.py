@@ -2,12 +2,12 @@
 
 import torch
 
-from zoo.layers.head_loss import chunk_sizes
-from zoo.layers.torch_products import linear
+from zoo.backends.head_gradients import chunk_sizes
+from zoo.backends.torch.products import linear
 
 
 @torch.no_grad()
-def sums_and_gradients(hidden, table, labels, sample_weight):
+def head_gradients(hidden, table, labels, sample_weight):
     """The sums and gradients of `zoo.layers.head_loss.head_cross_entropy`."""
     _, size = chunk_sizes(len(hidden), len(table))
     sums = hidden.new_zeros(2, dtype=torch.float32)

@@ -5,10 +5,10 @@ import json
 import keras
 import numpy as np
 import pytest
-from zoo.training import data
 from zoo.training.corpora import Document
-from zoo.training.data import PackedRows, TokenFile, write_token_file
 
+from zoo.data import token_files as data
+from zoo.data.token_files import PackedRows, TokenFile, write_token_file
 from zoo.tokenizers import BytePairTokenizer
 
 TEXTS = ["It was a dark night.", "Rain fell 🙂 in torrents.", "", "The <|endoftext|> end."] * 5

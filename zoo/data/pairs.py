@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 
-from zoo.tasks.base import check_labels, check_token_ids, is_array, is_text
-from zoo.tasks.batches import LengthBuckets, padded_length
+from zoo.data.batches import LengthBuckets, padded_length
+from zoo.data.checks import check_labels, check_token_ids, is_array, is_text
 
 
 def is_raw_pairs(x):

@@ -9,7 +9,7 @@ from keras import tree
 from torch.fx import Graph, GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from zoo.layers.torch_products import has_fast_products
+from zoo.backends.torch.products import has_fast_products
 
 LARGE_WEIGHT = 2**20  # elements; smaller ones gain less than their laying out costs
 
@@ -55,7 +55,7 @@ class TracedFunction:
 
 
 def speed_up_products(graph):
-    """Let oneDNN multiply matrices; see `zoo.layers.torch_products`."""
+    """Let oneDNN multiply matrices; see `zoo.backends.torch.products`."""
     for node in list(graph.nodes):
         if node.target is not torch.ops.aten.mm.default:
             continue

@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 
-from zoo.tasks.batches import Examples
-from zoo.tasks.spans import windows
+from zoo.data.batches import Examples
+from zoo.data.spans import windows
 
 
 def is_pairs(x):

@@ -6,18 +6,19 @@ training step. PyTorch has the whole update as one kernel; the results differ in
 
 import types
 
-import keras
+import torch
+from keras.src.backend.torch.optimizers.torch_adam import Adam
+from keras.src.backend.torch.optimizers.torch_adamw import AdamW
 
 
-def speed_up(optimizer):
+def speed_up_optimizer(optimizer):
     """Let an optimizer's updates of weights in float32 on the CPU run through the fused kernel.
 
-    Options that the kernel lacks keep Keras' own update. On other backends, and for optimizers
-    other than Adam and AdamW, nothing changes.
+    Options that the kernel lacks keep Keras' own update. For optimizers other than Adam and AdamW,
+    nothing changes.
     """
-    if keras.backend.backend() != "torch" or not _is_adam(optimizer):
-        return
-    optimizer._backend_apply_gradients = types.MethodType(_update, optimizer)
+    if type(optimizer) in (Adam, AdamW):
+        optimizer._backend_apply_gradients = types.MethodType(_update, optimizer)
 
 
 def _update(optimizer, gradients, variables):
@@ -27,16 +28,7 @@ def _update(optimizer, gradients, variables):
         type(optimizer)._backend_apply_gradients(optimizer, gradients, variables)
 
 
-def _is_adam(optimizer):
-    from keras.src.backend.torch.optimizers.torch_adam import Adam
-    from keras.src.backend.torch.optimizers.torch_adamw import AdamW
-
-    return type(optimizer) in (Adam, AdamW)
-
-
 def _fits(optimizer, gradients, variables):
-    import torch
-
     has_more_options = (
         optimizer.gradient_accumulation_steps
         or optimizer.use_ema
@@ -51,8 +43,6 @@ def _fits(optimizer, gradients, variables):
 
 
 def _fused_update(optimizer, gradients, variables):
-    import torch
-
     with torch.no_grad():
         step = int(optimizer.iterations) + 1
         scale = _clip_divisor(gradients, optimizer.global_clipnorm)
@@ -80,8 +70,6 @@ def _fused_update(optimizer, gradients, variables):
 
 def _clip_divisor(gradients, global_clipnorm):
     """What to divide gradients by so that their joint norm is at most `global_clipnorm`."""
-    import torch
-
     if not global_clipnorm:
         return None
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))

@@ -1,0 +1,36 @@
+"""The one room that knows which backend runs.
+
+Each backend has a folder here with the same names in it; all other code imports `backend` and calls
+those names, and never asks which one it got. Keras' private modules are touched here alone.
+
+    compile_function, compile_loop      functions of a model, compiled for their shapes
+    product, take_rows, recompute       matrix products, rows of a table, cheap steps taken twice
+    writes_attention_out                whether the formula beats the backend's attention kernel
+    write_rows, reorder_rows, in_order  caches of keys and values
+    lstm, rnn                           a whole sequence in one kernel; Keras' loop over positions
+    head_gradients                      the sums and gradients of a head's loss
+    empty, from_numpy                   tensors without initial values, or with given ones
+    speed_up_optimizer                  one pass over memory for each update
+    adapt_batches, stop_tuning          batches as Keras reads them best on this backend
+    COMPILES_EACH_SHAPE                 whether lengths are worth rounding to few
+    WRITES_SAVED_MODELS                 whether a SavedModel can be written in this process
+"""
+
+import importlib
+
+from zoo.backends.keras_import import import_keras
+
+import_keras()
+
+import keras
+
+BACKENDS = ("jax", "tensorflow", "torch")
+
+if keras.backend.backend() not in BACKENDS:
+    raise ImportError(
+        f"zoo runs on the Keras backends {', '.join(BACKENDS)}; got "
+        f"{keras.backend.backend()!r}. Set the environment variable KERAS_BACKEND to one of them "
+        "before Keras is imported."
+    )
+
+backend = importlib.import_module(f"zoo.backends.{keras.backend.backend()}")

@@ -1,0 +1,42 @@
+"""TensorFlow."""
+
+from keras.src.backend import rnn
+
+from zoo.backends.common import (
+    from_numpy,
+    in_order,
+    product,
+    recompute,
+    reorder_rows,
+    speed_up_optimizer,
+    write_rows,
+)
+from zoo.backends.head_gradients import head_gradients
+from zoo.backends.tensorflow.compiling import compile_function, compile_loop
+from zoo.backends.tensorflow.data import adapt_batches, stop_tuning
+from zoo.backends.tensorflow.kernels import empty, lstm, take_rows, writes_attention_out
+
+COMPILES_EACH_SHAPE = False
+WRITES_SAVED_MODELS = True
+
+__all__ = [
+    "COMPILES_EACH_SHAPE",
+    "WRITES_SAVED_MODELS",
+    "adapt_batches",
+    "compile_function",
+    "compile_loop",
+    "empty",
+    "from_numpy",
+    "head_gradients",
+    "in_order",
+    "lstm",
+    "product",
+    "recompute",
+    "reorder_rows",
+    "rnn",
+    "speed_up_optimizer",
+    "stop_tuning",
+    "take_rows",
+    "write_rows",
+    "writes_attention_out",
+]

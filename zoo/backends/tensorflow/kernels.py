@@ -1,0 +1,39 @@
+"""What TensorFlow does best in its own way."""
+
+import tensorflow as tf
+from keras import ops
+
+
+def writes_attention_out(query, key_length):
+    """Whether the formula is faster than the kernel."""
+    return False
+
+
+def take_rows(table, ids):
+    """The rows of `table` that `ids` name, with a gradient of the table's own shape.
+
+    TensorFlow's own gradient is a list of rows in which an id stands as often as it was read.
+    Keras' optimizers square such a list before they add up its rows, so Adam would take another
+    step there than on the other backends.
+    """
+
+    @ops.custom_gradient
+    def gather(table):
+        def gradient(upstream):
+            return ops.segment_sum(
+                ops.reshape(upstream, (-1, table.shape[-1])),
+                ops.reshape(ids, (-1,)),
+                num_segments=table.shape[0],
+            )
+
+        return ops.take(table, ids, axis=0), gradient
+
+    return gather(ops.copy(table))
+
+
+def empty(shape, dtype):
+    """A tensor of any values."""
+    return tf.raw_ops.Empty(shape=shape, dtype=dtype)
+
+
+lstm = None  # XLA on TensorFlow has no kernel to call: `rnn` reads step by step

@@ -1,0 +1,45 @@
+"""PyTorch."""
+
+from keras.src.backend import rnn
+
+from zoo.backends.common import adapt_batches, stop_tuning
+from zoo.backends.torch.adam import speed_up_optimizer
+from zoo.backends.torch.compiling import compile_function, compile_loop
+from zoo.backends.torch.head_gradients import head_gradients
+from zoo.backends.torch.kernels import (
+    empty,
+    from_numpy,
+    in_order,
+    recompute,
+    reorder_rows,
+    take_rows,
+    write_rows,
+    writes_attention_out,
+)
+from zoo.backends.torch.lstm import lstm
+from zoo.backends.torch.products import product
+
+COMPILES_EACH_SHAPE = False
+WRITES_SAVED_MODELS = False
+
+__all__ = [
+    "COMPILES_EACH_SHAPE",
+    "WRITES_SAVED_MODELS",
+    "adapt_batches",
+    "compile_function",
+    "compile_loop",
+    "empty",
+    "from_numpy",
+    "head_gradients",
+    "in_order",
+    "lstm",
+    "product",
+    "recompute",
+    "reorder_rows",
+    "rnn",
+    "speed_up_optimizer",
+    "stop_tuning",
+    "take_rows",
+    "write_rows",
+    "writes_attention_out",
+]
