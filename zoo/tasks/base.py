@@ -5,6 +5,7 @@ import keras
 from zoo.backends import backend
 from zoo.data.checks import is_text, require_something
 from zoo.models.base import TokenModel
+from zoo.tokenizers import SpecialTokens
 
 
 class Task(TokenModel):
@@ -17,9 +18,11 @@ class Task(TokenModel):
     Args:
         backbone: a `zoo.models` backbone.
         tokenizer: a `zoo.tokenizers.Tokenizer`; None for a task that works on token ids only.
+        special_tokens: a `zoo.tokenizers.SpecialTokens`, or a dict with its arguments; None for
+            those that the tokenizer has by the usual names.
     """
 
-    def __init__(self, backbone, tokenizer, *, inputs, outputs, **kwargs):
+    def __init__(self, backbone, tokenizer, *, inputs, outputs, special_tokens=None, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         if tokenizer is not None and tokenizer.vocab_size > backbone.vocab_size:
             raise ValueError(
@@ -28,6 +31,10 @@ class Task(TokenModel):
             )
         self.backbone = backbone
         self.tokenizer = tokenizer
+        if isinstance(special_tokens, dict):
+            special_tokens = SpecialTokens(**special_tokens)
+        self.special_tokens = special_tokens or SpecialTokens.of(tokenizer)
+        self.special_tokens.check(backbone.vocab_size)
         self.compile()
 
     def compile(self, *args, **kwargs):
@@ -103,6 +110,7 @@ class Task(TokenModel):
         return {
             "backbone": serialize(self.backbone),
             "tokenizer": self.tokenizer and serialize(self.tokenizer),
+            "special_tokens": self.special_tokens.get_config(),
             "name": self.name,
         }
 

@@ -1,6 +1,7 @@
 """Text to token ids and back: one `tokenizer.json`, one engine, one result on every path."""
 
+from zoo.tokenizers.special_tokens import SpecialTokens
 from zoo.tokenizers.streaming import StreamDecoder
 from zoo.tokenizers.tokenizer import BytePairTokenizer, Tokenizer, WordPieceTokenizer
 
-__all__ = ["BytePairTokenizer", "StreamDecoder", "Tokenizer", "WordPieceTokenizer"]
+__all__ = ["BytePairTokenizer", "SpecialTokens", "StreamDecoder", "Tokenizer", "WordPieceTokenizer"]
