@@ -16,7 +16,7 @@ SLOW_FILES = (
     "test_lstm_seq2seq.py",
     "test_readme.py",
     "test_examples.py",
-    "test_convert.py",
+    "test_foreign_folders.py",
     "test_causal_lm.py",
     "test_generation.py",
     "test_exporting.py",

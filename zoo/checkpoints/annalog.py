@@ -5,7 +5,7 @@ https://github.com/bentrevett/pytorch-seq2seq, Trevett's tutorial on the Transfo
 each side, a head of its own, and no norms after the stacks.
 """
 
-from zoo.convert import arrays, engine, lookup, pickles, torch_files
+from zoo.checkpoints import arrays, engine, lookup, pickles, torch_files
 from zoo.models import Transformer
 from zoo.tasks import Seq2SeqLM
 

@@ -15,6 +15,10 @@ from pathlib import Path
 
 from zoo import hub
 from zoo import weights as weight_files
+from zoo.checkpoints import engine
+from zoo.checkpoints.bert import BERT
+from zoo.checkpoints.distilbert import DISTILBERT
+from zoo.checkpoints.roberta import ROBERTA
 from zoo.config import (
     FAMILIES,
     FORMAT_VERSION,
@@ -23,10 +27,6 @@ from zoo.config import (
     check_arguments,
     shown,
 )
-from zoo.convert import engine
-from zoo.convert.bert import BERT
-from zoo.convert.distilbert import DISTILBERT
-from zoo.convert.roberta import ROBERTA
 from zoo.tasks import BertPretrainer, MaskedLM, TextEmbedder
 from zoo.tokenizers import Tokenizer, WordPieceTokenizer
 

@@ -13,8 +13,8 @@ encoder here, `FILLER` and the end token are such vectors, and a source must be 
 
 import numpy as np
 
-from zoo.convert import arrays, keras_files, lookup
-from zoo.convert.engine import Joined
+from zoo.checkpoints import arrays, keras_files, lookup
+from zoo.checkpoints.engine import Joined
 from zoo.models import LSTMSeq2Seq
 from zoo.tasks import Seq2SeqLM
 

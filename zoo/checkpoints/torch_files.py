@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from zoo import weights as weight_files
-from zoo.convert import pickles
+from zoo.checkpoints import pickles
 
 PICKLE_NAME = "data.pkl"
 

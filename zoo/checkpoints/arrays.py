@@ -1,7 +1,7 @@
-"""Fill a task from arrays in memory, by a table of names; see `zoo.convert.engine` for both."""
+"""Fill a task from arrays in memory, by a table of names; see `zoo.checkpoints.engine` for both."""
 
 from zoo import weights as weight_files
-from zoo.convert import engine
+from zoo.checkpoints import engine
 
 
 def fill(model, arrays, table, source):

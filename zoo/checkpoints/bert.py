@@ -1,6 +1,6 @@
 """BERT as transformers writes it."""
 
-from zoo.convert.engine import Family
+from zoo.checkpoints.engine import Family
 
 BLOCKS = {
     "block_{i}/attention/qkv/kernel": (
