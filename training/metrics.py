@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 from zoo.training.metrics_text import bleu, chrf, perplexity, rouge
 
-from zoo.data.spans import entities
+from zoo.data.entities import entities
 
 __all__ = [
     "bleu",

@@ -73,12 +73,3 @@ def from_numpy(array):
 
 def speed_up_optimizer(optimizer):
     """Nothing: updates are compiled."""
-
-
-def adapt_batches(batches):
-    """Batches as `keras.Model.fit` reads them."""
-    return batches
-
-
-def stop_tuning(iterator):
-    """Nothing: no other thread tunes the data."""

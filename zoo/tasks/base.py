@@ -3,17 +3,20 @@
 import keras
 
 from zoo.backends import backend
-from zoo.data.checks import is_text, require_something
+from zoo.data.checks import as_array
+from zoo.data.sources import holds_numbers, to_list
+from zoo.data.texts import filled
 from zoo.models.base import TokenModel
+from zoo.tasks.runs import Runs
 from zoo.tokenizers import SpecialTokens
 
 
-class Task(TokenModel):
+class Task(Runs, TokenModel):
     """A backbone with a head, its tokenizer and its objective: an ordinary `keras.Model`.
 
     A subclass builds its head, calls `super().__init__(backbone, tokenizer, inputs=...,
-    outputs=...)` and says in `prepare` how text becomes arrays. It comes compiled with its usual
-    optimizer, loss and metrics; `compile` changes any of them.
+    outputs=...)` and says how text becomes rows and batches: see `zoo.tasks.reading.Reads`. It
+    comes compiled with its usual optimizer, loss and metrics; `compile` changes any of them.
 
     Args:
         backbone: a `zoo.models` backbone.
@@ -35,6 +38,7 @@ class Task(TokenModel):
             special_tokens = SpecialTokens(**special_tokens)
         self.special_tokens = special_tokens or SpecialTokens.of(tokenizer)
         self.special_tokens.check(backbone.vocab_size)
+        self._forward = backend.compile_function(self, self._compute)
         self.compile()
 
     def compile(self, *args, **kwargs):
@@ -48,49 +52,21 @@ class Task(TokenModel):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def prepare(self, x, y=None, sample_weight=None, training=True):
-        """Turn what a user passes to `fit` or `evaluate` into `(x, y, sample_weight)`.
-
-        Arrays that come with labels and Keras datasets pass through.
-        """
-        raise NotImplementedError
-
-    def prepare_inputs(self, x):
-        """Turn what a user passes to `predict` into the model's inputs."""
-        raise NotImplementedError
-
-    def fit(self, x=None, y=None, *args, sample_weight=None, validation_data=None, **kwargs):
-        """Train on text, on arrays or on any Keras dataset; see `keras.Model.fit`."""
-        x, y, sample_weight = self._prepare(x, y, sample_weight, training=True)
-        if isinstance(validation_data, (str, list, tuple)):
-            data = (validation_data,) if is_text(validation_data) else validation_data
-            validation_data = self._prepare(*data, training=False)
-        return super().fit(
-            x, y, *args, sample_weight=sample_weight, validation_data=validation_data, **kwargs
-        )
-
-    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
-        """Loss and metrics on text, on arrays or on any Keras dataset."""
-        x, y, sample_weight = self._prepare(x, y, sample_weight, training=False)
-        return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
-
-    def predict(self, x, *args, **kwargs):
-        """The model's output for text, arrays or any Keras dataset.
-
-        Rows of text have different lengths: what lies beyond a row's own is to be ignored.
-        """
-        require_something(x)
-        return super().predict(self.prepare_inputs(x), *args, **kwargs)
-
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Keras' TensorFlow trainer calls this between making an iterator and using it.
         if iterator is not None:
             backend.stop_tuning(iterator)
         super()._maybe_symbolic_build(iterator, data_batch)
 
-    def _prepare(self, x, y=None, sample_weight=None, training=True):
-        require_something(x)
-        return self.prepare(x, y, sample_weight, training)
+    def __call__(self, inputs, **kwargs):
+        if isinstance(inputs, (str, list)):
+            if not holds_numbers(inputs):
+                raise TypeError(
+                    f"A call of a {type(self).__name__} takes token ids; got {str(inputs)[:40]!r}. "
+                    "Use predict or predict_on_batch for text."
+                )
+            inputs = as_array(inputs)
+        return super().__call__(inputs, **kwargs)
 
     def require_tokenizer(self):
         """The tokenizer; raises ValueError when the task has none."""
@@ -103,7 +79,7 @@ class Task(TokenModel):
 
     def encode(self, texts):
         """Token ids of a string or of several, a list of ids for each."""
-        return self.require_tokenizer().encode([texts] if isinstance(texts, str) else list(texts))
+        return self.require_tokenizer().encode(filled(to_list(texts)))
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

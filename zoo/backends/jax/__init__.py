@@ -3,16 +3,15 @@
 from keras.src.backend import rnn
 
 from zoo.backends.common import (
-    adapt_batches,
     from_numpy,
     in_order,
     product,
     recompute,
     reorder_rows,
     speed_up_optimizer,
-    stop_tuning,
     write_rows,
 )
+from zoo.backends.data import adapt_batches, stop_tuning
 from zoo.backends.head_gradients import head_gradients
 from zoo.backends.jax.compiling import compile_function, compile_loop
 from zoo.backends.jax.kernels import empty, take_rows, writes_attention_out
