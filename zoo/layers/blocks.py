@@ -2,13 +2,13 @@
 
 import keras
 
-from zoo.layers.serialization import restore_layer
+from zoo.layers.base import Layer
 
 NORMS = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
 
 
 @keras.saving.register_keras_serializable("zoo")
-class TransformerBlock(keras.layers.Layer):
+class TransformerBlock(Layer):
     """Attention and feed-forward, each with a residual connection and a norm.
 
     Post-norm, `x = norm(x + f(x))`, is Vaswani et al., 2017, https://arxiv.org/abs/1706.03762.
@@ -57,9 +57,9 @@ class TransformerBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         if norm not in NORMS:
             raise ValueError(f"norm must be one of {sorted(NORMS)}; got {norm!r}.")
-        self.attention = restore_layer(attention)
-        self.feed_forward = restore_layer(feed_forward)
-        self.cross_attention = restore_layer(cross_attention)
+        self.attention = attention
+        self.feed_forward = feed_forward
+        self.cross_attention = cross_attention
         self.pre_norm = pre_norm
         self.norm = norm
         self.norm_epsilon = norm_epsilon
@@ -137,16 +137,3 @@ class TransformerBlock(keras.layers.Layer):
     def compute_output_spec(self, x, *args, cache=None, **kwargs):
         output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
         return output if cache is None else (output, cache)
-
-    def get_config(self):
-        serialize = keras.saving.serialize_keras_object
-        config = {
-            "attention": serialize(self.attention),
-            "feed_forward": serialize(self.feed_forward),
-            "cross_attention": self.cross_attention and serialize(self.cross_attention),
-            "pre_norm": self.pre_norm,
-            "norm": self.norm,
-            "norm_epsilon": self.norm_epsilon,
-            "dropout": self.dropout,
-        }
-        return {**super().get_config(), **config}

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zoo.layers import TokenEmbedding
+from zoo.layers.base import Layer
 from zoo.layers.dense import Dense
 from zoo.layers.initializers import Normal
 from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer, symbolic_state
@@ -160,7 +161,7 @@ class LSTMSeq2Seq(Backbone):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class RecurrentEncoder(keras.layers.Layer):
+class RecurrentEncoder(Layer):
     """A stack of LSTMs over a source, and the states that a decoder of it starts from.
 
     Args:

@@ -4,7 +4,9 @@ from keras.src.backend import rnn
 
 from zoo.backends.common import (
     adapt_batches,
+    attention,
     from_numpy,
+    hide,
     in_order,
     product,
     recompute,
@@ -25,11 +27,13 @@ __all__ = [
     "COMPILES_EACH_SHAPE",
     "WRITES_SAVED_MODELS",
     "adapt_batches",
+    "attention",
     "compile_function",
     "compile_loop",
     "empty",
     "from_numpy",
     "head_gradients",
+    "hide",
     "in_order",
     "lstm",
     "product",

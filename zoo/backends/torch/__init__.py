@@ -7,8 +7,10 @@ from zoo.backends.torch.adam import speed_up_optimizer
 from zoo.backends.torch.compiling import compile_function, compile_loop
 from zoo.backends.torch.head_gradients import head_gradients
 from zoo.backends.torch.kernels import (
+    attention,
     empty,
     from_numpy,
+    hide,
     in_order,
     recompute,
     reorder_rows,
@@ -26,11 +28,13 @@ __all__ = [
     "COMPILES_EACH_SHAPE",
     "WRITES_SAVED_MODELS",
     "adapt_batches",
+    "attention",
     "compile_function",
     "compile_loop",
     "empty",
     "from_numpy",
     "head_gradients",
+    "hide",
     "in_order",
     "lstm",
     "product",
