@@ -16,6 +16,7 @@ from zoo.backends.head_gradients import head_gradients
 from zoo.backends.tensorflow.compiling import compile_function, compile_loop
 from zoo.backends.tensorflow.data import adapt_batches, stop_tuning
 from zoo.backends.tensorflow.kernels import attention, empty, lstm, take_rows, writes_attention_out
+from zoo.backends.tensorflow.training import Trainer
 
 COMPILES_EACH_SHAPE = False
 WRITES_SAVED_MODELS = True
@@ -23,6 +24,7 @@ WRITES_SAVED_MODELS = True
 __all__ = [
     "COMPILES_EACH_SHAPE",
     "WRITES_SAVED_MODELS",
+    "Trainer",
     "adapt_batches",
     "attention",
     "compile_function",

@@ -20,6 +20,7 @@ from zoo.backends.torch.kernels import (
 )
 from zoo.backends.torch.lstm import lstm
 from zoo.backends.torch.products import product
+from zoo.backends.torch.training import Trainer
 
 COMPILES_EACH_SHAPE = False
 WRITES_SAVED_MODELS = False
@@ -27,6 +28,7 @@ WRITES_SAVED_MODELS = False
 __all__ = [
     "COMPILES_EACH_SHAPE",
     "WRITES_SAVED_MODELS",
+    "Trainer",
     "adapt_batches",
     "attention",
     "compile_function",
