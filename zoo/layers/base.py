@@ -39,7 +39,8 @@ def bound_arguments(instance, args, kwargs):
     bound.apply_defaults()
     _, *arguments = bound.arguments.items()  # the first is self
     arguments = dict(arguments)
-    return {**arguments, **arguments.pop("kwargs", {})}
+    others = arguments.pop("kwargs", {})
+    return {**arguments, **others}
 
 
 def _restore(value):

@@ -35,12 +35,16 @@ class TransformerBlock(Layer):
         x: `(batch, length, hidden_dim)`.
         context: `(batch, context_length, context_dim)`, for the cross-attention.
         padding_mask: `(batch, key_length)`, True for real tokens of `x`.
+        attention_mask: what the self-attention may see besides; see `MultiHeadAttention`.
         context_padding_mask: `(batch, context_length)`, True for real tokens of `context`.
         cache: a dict from `make_cache`, or None.
         start: position of `x[:, 0]` in the cache, an int or `(batch,)` int tensor.
 
     Returns:
         `(batch, length, hidden_dim)`; with a cache, the pair of that and the updated cache.
+
+    Raises:
+        ValueError: an unknown norm; a context that nothing reads, or none where one is read.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class TransformerBlock(Layer):
         return NORMS[self.norm](epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
 
     def build(self, x_shape, context_shape=None):
+        self._check_context(context_shape is not None)
         self.attention_norm.build(x_shape)
         self.attention.build(x_shape)
         if self.cross_attention is not None:
@@ -90,11 +95,13 @@ class TransformerBlock(Layer):
         context=None,
         padding_mask=None,
         context_padding_mask=None,
+        attention_mask=None,
         cache=None,
         start=0,
         training=None,
     ):
         cache = None if cache is None else dict(cache)
+        self._check_context(context is not None, cache)
 
         def sublayer(name, x, layer, norm, **inputs):
             y = norm(x) if self.pre_norm else x
@@ -111,6 +118,7 @@ class TransformerBlock(Layer):
             self.attention,
             self.attention_norm,
             padding_mask=padding_mask,
+            attention_mask=attention_mask,
             start=start,
             training=training,
         )
@@ -127,9 +135,23 @@ class TransformerBlock(Layer):
         x = sublayer("feed_forward", x, self.feed_forward, self.feed_forward_norm)
         return x if cache is None else (x, cache)
 
+    def _check_context(self, has_context, cache=None):
+        if has_context and self.cross_attention is None:
+            raise ValueError(
+                f"{self.name} has no cross-attention, so it reads no context. Make it with "
+                "cross_attention=MultiHeadAttention(...), or pass no context."
+            )
+        is_cached = cache is not None and "cross_attention" in cache
+        if self.cross_attention is not None and not (has_context or is_cached):
+            raise ValueError(
+                f"{self.name} has a cross-attention: pass the context that it reads, or a cache "
+                "from make_cache(..., context=...)."
+            )
+
     def make_cache(self, batch_size, length, context=None):
         """An empty self-attention cache and, with `context`, the cross-attention's full one."""
         cache = {"attention": self.attention.make_cache(batch_size, length)}
+        self._check_context(context is not None)
         if self.cross_attention is not None:
             cache["cross_attention"] = self.cross_attention.project_context(context)
         return cache

@@ -82,10 +82,12 @@ class MeanPooling(Layer):
     """
 
     def call(self, hidden, padding_mask=None):
+        states = ops.cast(hidden, "float32")  # float16 has no room for sums
         if padding_mask is None:
-            return ops.mean(hidden, axis=1)
-        weight = ops.cast(padding_mask, hidden.dtype)[:, :, None]
-        return ops.divide_no_nan(ops.sum(hidden * weight, axis=1), ops.sum(weight, axis=1))
+            return ops.cast(ops.mean(states, axis=1), hidden.dtype)
+        weight = ops.cast(padding_mask, "float32")[:, :, None]
+        mean = ops.divide_no_nan(ops.sum(states * weight, axis=1), ops.sum(weight, axis=1))
+        return ops.cast(mean, hidden.dtype)
 
     def compute_output_spec(self, hidden, padding_mask=None):
         return keras.KerasTensor((hidden.shape[0], hidden.shape[-1]), dtype=self.compute_dtype)

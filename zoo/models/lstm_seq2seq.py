@@ -11,8 +11,8 @@ from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer, symbolic_state
 from zoo.layers.recurrent_attention import RecurrentDecoder
 from zoo.layers.recurrent_dropout import LockedDropout
 from zoo.models.base import Backbone
+from zoo.models.encoder_decoder import pair_inputs
 from zoo.models.lstm import check_widths
-from zoo.models.transformer import pair_inputs
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -41,7 +41,7 @@ class LSTMSeq2Seq(Backbone):
         dtype: a dtype policy such as `"float32"` or `"mixed_bfloat16"`.
 
     Call arguments:
-        inputs: those of `zoo.models.Transformer`. Padding goes on the right.
+        inputs: those of `EncoderDecoder`. Padding goes on the right.
 
     Returns:
         Hidden states of the target, `(batch, target_length, hidden_dim)`.

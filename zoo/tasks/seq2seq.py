@@ -18,7 +18,7 @@ from zoo.generation import Request, Seq2SeqDecoder, generate_targets
 from zoo.generation.generate import as_batch, check_ids
 from zoo.generation.stopping import cut_at_stop
 from zoo.layers import token_nats
-from zoo.models.transformer import pair_inputs
+from zoo.models.encoder_decoder import pair_inputs
 from zoo.tasks.language_model import LanguageModel
 from zoo.tasks.schedules import InverseSquareRoot
 
