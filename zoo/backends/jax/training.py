@@ -88,8 +88,12 @@ class Trainer(Steps):
             self.predict_function = OnVariables(self, function, MODEL)
         self.predict_function.gather()
 
+    # Keras' loops have nothing to keep between steps.
+    _jax_state = property(lambda self: None, lambda self, state: None)
+    _jax_state_synced = property(lambda self: True, lambda self, is_synced: None)
+
     def _get_jax_state(self, **kinds):
-        """Nothing for Keras to keep: the compiled functions read the variables."""
+        return None
 
     def jax_state_sync(self):
         """Nothing: the weights are in the variables."""
