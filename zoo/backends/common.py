@@ -4,25 +4,17 @@ import keras
 from keras import ops, tree
 
 
-def with_weights(model, function):
-    """`(values, *arguments)`: the function of a model whose variables have these values."""
+def while_loop(body):
+    """`loop(state, num_steps, *arguments)`, as one operation of the backend.
 
-    def stateless(values, *arguments):
-        mapping = list(zip(model.variables, values, strict=True))
-        with keras.StatelessScope(state_mapping=mapping):
-            return function(*arguments)
+    `state = body(state, *arguments)`, `num_steps` times or until `state["over"]`.
+    """
 
-    return stateless
-
-
-def while_loop(condition, body):
-    """`loop(state, *arguments)`, as one operation of the backend."""
-
-    def loop(state, *arguments):
-        (state,) = ops.while_loop(
-            lambda state: condition(state, *arguments),
-            lambda state: (body(state, *arguments),),
-            (state,),
+    def loop(state, num_steps, *arguments, **static):
+        _, state = ops.while_loop(
+            lambda step, state: (step < num_steps) & ~state["over"],
+            lambda step, state: (step + 1, body(state, *arguments, **static)),
+            (ops.zeros((), "int32"), state),
         )
         return state
 
