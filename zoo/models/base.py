@@ -41,7 +41,6 @@ class Backbone(TokenModel):
         default_pooling: what `zoo.TextClassifier` makes of its hidden states.
     """
 
-    head = None
     is_recurrent = False
     default_pooling = "first"
 
@@ -54,6 +53,7 @@ class Backbone(TokenModel):
     def __init__(self, *args, dtype=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.dtype_policy = keras.dtype_policies.get(dtype)  # a functional model forgets its own
+        self.head = None
 
     def logits(self, hidden):
         """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)`."""

@@ -15,9 +15,8 @@ from zoo.backends.common import (
     stop_tuning,
     write_rows,
 )
-from zoo.backends.head_gradients import head_gradients
 from zoo.backends.jax.compiling import compile_function, compile_loop
-from zoo.backends.jax.kernels import empty, take_rows, writes_attention_out
+from zoo.backends.jax.kernels import empty, head_gradients, take_rows, writes_attention_out
 from zoo.backends.jax.lstm import lstm
 from zoo.backends.jax.training import Trainer
 
