@@ -9,7 +9,6 @@ from zoo.backends.common import (
     product,
     recompute,
     reorder_rows,
-    speed_up_optimizer,
     stop_tuning,
     write_rows,
 )
@@ -38,7 +37,6 @@ __all__ = [
     "recompute",
     "reorder_rows",
     "rnn",
-    "speed_up_optimizer",
     "stop_tuning",
     "take_rows",
     "write_rows",
