@@ -11,7 +11,6 @@ from zoo.backends.common import (
     product,
     recompute,
     reorder_rows,
-    speed_up_optimizer,
     stop_tuning,
     write_rows,
 )
@@ -41,7 +40,6 @@ __all__ = [
     "recompute",
     "reorder_rows",
     "rnn",
-    "speed_up_optimizer",
     "stop_tuning",
     "take_rows",
     "write_rows",
