@@ -16,10 +16,9 @@ from zoo.data.pairs import (
 )
 from zoo.generation import Request
 from zoo.layers import token_nats
-from zoo.models.transformer import pair_inputs
-from zoo.tasks.language_model import LanguageModel, is_usual, token_weights
+from zoo.models.encoder_decoder import pair_inputs
+from zoo.tasks.language_model import LanguageModel
 from zoo.tasks.schedules import InverseSquareRoot
-from zoo.tasks.smoothing import excess_of_logits, excess_through_head
 from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came
 
 SCORE_BATCH = 8
@@ -109,22 +108,6 @@ class Seq2SeqLM(WritingTask, LanguageModel):
                 InverseSquareRoot(peak, WARMUP_STEPS), beta_2=0.98, epsilon=1e-9
             )
         super().compile(optimizer, *args, **kwargs)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        nats = super().compute_loss(x, y, y_pred, sample_weight, training)
-        if not (training and self.label_smoothing and is_usual(self.loss)):
-            return nats
-        labels = ops.cast(y if len(y.shape) == 2 else ops.argmax(y, axis=-1), "int32")
-        weight = token_weights(labels, sample_weight)
-        num_tokens = ops.sum(weight)
-        if self._gives_hidden_states:
-            excess = excess_through_head(labels, y_pred, self.backbone.head_table())
-        else:
-            excess = excess_of_logits(labels, y_pred)
-        smoothing = ops.divide_no_nan(ops.sum(weight * excess), num_tokens) * self.label_smoothing
-        # Perplexity stays that of the labels; the loss is what is minimised.
-        self.loss_per_token.total.assign_add(smoothing * num_tokens)
-        return nats + smoothing
 
     def prepare(self, x, y=None, sample_weight=None, training=True):
         check_pair_arrays(x, y, sample_weight, self.backbone)
