@@ -1,9 +1,12 @@
 """What every backbone shares: it remembers its own arguments and checks its inputs."""
 
 import inspect
+from types import MappingProxyType
 
 import keras
 from keras import ops
+
+from zoo.arguments import DTYPES, LENGTH, RATE, Integer, check_values, taken
 
 
 class TokenModel(keras.Model):
@@ -21,6 +24,16 @@ class TokenModel(keras.Model):
         return super().call(as_inputs(inputs, self.optional_inputs), training=training, mask=mask)
 
 
+ENCODER_TASKS = (
+    "masked_lm",
+    "pretraining",
+    "text_classification",
+    "token_classification",
+    "question_answering",
+    "embedding",
+)
+
+
 class Backbone(TokenModel):
     """A functional model from token ids to hidden states.
 
@@ -30,11 +43,30 @@ class Backbone(TokenModel):
     https://arxiv.org/abs/1608.05859).
 
     Attributes:
+        family: what a config calls it.
+        tasks: names of the tasks that it can do.
+        arguments: `{name: what it may be}` of the arguments that it may take; see `zoo.arguments`.
         is_recurrent: bool, whether what it keeps of the tokens before is a state, which has no
             length, and which padding would change.
         default_pooling: what `zoo.TextClassifier` makes of its hidden states.
     """
 
+    family = None
+    tasks = ()
+    arguments = MappingProxyType(
+        {
+            "vocab_size": Integer(1, 2**24),
+            "num_layers": Integer(1, 2**8),
+            "num_heads": Integer(1, 2**12),
+            "hidden_dim": Integer(1, 2**17),
+            "mlp_dim": Integer(1, 2**20),
+            "max_length": LENGTH,
+            "dropout": RATE,
+            "attention_dropout": RATE,
+            "norm_epsilon": RATE,
+            "dtype": DTYPES,
+        }
+    )
     is_recurrent = False
     default_pooling = "first"
 
@@ -46,6 +78,10 @@ class Backbone(TokenModel):
             arguments = dict(bound.arguments)
             arguments.pop("self")
             arguments |= arguments.pop("kwargs", {})
+            declared = cls.arguments.keys() & taken(cls).keys() - {
+                "dtype"
+            }  # of these Keras knows more
+            check_values(cls, {k: arguments[k] for k in declared}, cls.__name__)
             object.__setattr__(instance, "_arguments", arguments)
         return instance
 

@@ -2,6 +2,7 @@
 
 import keras
 
+from zoo.arguments import Integer
 from zoo.layers import (
     FeedForward,
     MultiHeadAttention,
@@ -11,7 +12,7 @@ from zoo.layers import (
 )
 from zoo.layers.encoder_parts import SegmentEmbedding
 from zoo.layers.initializers import Normal
-from zoo.models.base import Backbone, token_inputs
+from zoo.models.base import ENCODER_TASKS, Backbone, token_inputs
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -44,6 +45,9 @@ class BERT(Backbone):
         Hidden states `(batch, length, hidden_dim)`.
     """
 
+    family = "bert"
+    tasks = ENCODER_TASKS
+    arguments = Backbone.arguments | {"num_segments": Integer(0, 2**8)}
     separators_between = 1  # separator tokens between two texts of a row
 
     def __init__(

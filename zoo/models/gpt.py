@@ -41,6 +41,9 @@ class GPT(Backbone):
         Hidden states `(batch, length, hidden_dim)`.
     """
 
+    family = "gpt"
+    tasks = ("causal_lm",)
+
     def __init__(
         self,
         vocab_size,

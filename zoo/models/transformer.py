@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from zoo.arguments import Boolean, Choice
 from zoo.layers import (
     FeedForward,
     MultiHeadAttention,
@@ -61,6 +62,13 @@ class Transformer(Backbone):
         ValueError: if `position` is none of these.
     """
 
+    family = "transformer"
+    tasks = ("seq2seq",)
+    arguments = Backbone.arguments | {
+        "position": Choice(*POSITIONS),
+        "pre_norm": Boolean(),
+        "tied": Boolean(),
+    }
     optional_inputs = ("padding_mask", "decoder_padding_mask")
 
     def __init__(
