@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from zoo import optimizers
+from zoo.arguments import LENGTH, RATE, Boolean
 from zoo.backends import backend
 from zoo.data.checks import require_something
 from zoo.data.pairs import (
@@ -63,6 +64,14 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         ValueError: if a length is not within the backbone's `max_length`, or the tokenizer has
             other ids than the backbone.
     """
+
+    task_name = "seq2seq"
+    arguments = LanguageModel.arguments | {
+        "source_length": LENGTH,
+        "target_length": LENGTH,
+        "label_smoothing": RATE,
+        "source_start": Boolean(),
+    }
 
     def __init__(
         self,
