@@ -1,7 +1,5 @@
 """What the tasks over whole texts share: rows of texts in, batched by length."""
 
-import keras
-
 from zoo.data.batches import LengthBuckets
 from zoo.data.rows import RowFormat
 from zoo.models.base import token_inputs
@@ -32,13 +30,6 @@ class EncoderTask(Task):
 
     def make_batches(self, examples, batch_size, shuffle=False, seed=None, is_fixed=False):
         return LengthBuckets(examples, batch_size, shuffle, self.backbone.max_length, seed)
-
-    def compile(self, optimizer="auto", **kwargs):
-        """As `keras.Model.compile`; `"auto"` is AdamW at 5e-5, usual for fine-tuning."""
-        if isinstance(optimizer, str) and optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(5e-5, weight_decay=0.01, global_clipnorm=1.0)
-            optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
-        super().compile(optimizer=optimizer, **kwargs)
 
     def freeze(self, what):
         """Leave some weights as they are.

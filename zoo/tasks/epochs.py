@@ -116,13 +116,13 @@ class Epochs(keras.callbacks.Callback):
             self.model.stop_evaluating = True
 
 
-def with_epochs(callbacks, epochs):
+def with_epochs(callbacks, epochs, model):
     """A user's callbacks with one before them."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
+        epochs.set_model(model)
         callbacks.append(epochs)
         return callbacks
-    given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
-    return [epochs, *(one for one in given if one is not None)]
+    return [epochs, *keras.tree.flatten(callbacks or [])]
 
 
 class Progress:

@@ -80,7 +80,7 @@ class Runs(Reads):
             **for_validation(held_out, validation_steps),
             epochs=epochs,
             verbose=verbose,
-            callbacks=with_epochs(callbacks, epochs_told),
+            callbacks=with_epochs(callbacks, epochs_told, self),
             initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch,
             validation_freq=validation_freq,
@@ -106,7 +106,7 @@ class Runs(Reads):
             check_sizes(batch_size=batch_size, steps=steps)
             feed = self.feed(x, y, sample_weight, training=False, batch_size=batch_size)
             feed.pop("shuffle", None)
-            callbacks = with_epochs(callbacks, Epochs(tested=feed.pop("reading", None)))
+            callbacks = with_epochs(callbacks, Epochs(tested=feed.pop("reading", None)), self)
         return super().evaluate(
             **feed, verbose=verbose, steps=steps, callbacks=callbacks, return_dict=return_dict
         )
