@@ -1,5 +1,7 @@
 """What every task shares: a backbone with a head, a tokenizer, and `fit` on text."""
 
+from types import MappingProxyType
+
 import keras
 
 from zoo import optimizers
@@ -23,7 +25,17 @@ class Task(backend.Trainer, TokenModel):
         tokenizer: a `zoo.tokenizers.Tokenizer`; None for a task that works on token ids only.
         special_tokens: a `zoo.tokenizers.SpecialTokens`, or a dict with its arguments; None for
             those that the tokenizer has by the usual names.
+
+    Attributes:
+        task_name: what a config calls it.
+        arguments: `{name: what it may be}` of the other arguments that it takes, from a config
+            too; see `zoo.arguments`.
+        heads: names of the layers that it puts on a backbone and that have weights.
     """
+
+    task_name = None
+    arguments = MappingProxyType({})
+    heads = ()
 
     def __init__(self, backbone, tokenizer, *, inputs, outputs, special_tokens=None, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from zoo.arguments import LABELS, RATE, Choice
 from zoo.data.checks import is_text
 from zoo.data.labels import check_labels_list, label_ids, require_equal_counts
 from zoo.data.rows import is_pairs
@@ -47,6 +48,14 @@ class TextClassifier(EncoderTask):
     Raises:
         ValueError: if `labels` are not at least two different names, or `pooling` is unknown.
     """
+
+    task_name = "text_classification"
+    arguments = EncoderTask.arguments | {
+        "labels": LABELS,
+        "pooling": Choice(*POOLINGS),
+        "head_dropout": RATE,
+    }
+    heads = ("pooler", "classifier")
 
     def __init__(
         self, backbone, tokenizer=None, labels=(), pooling=None, head_dropout=0.1, **kwargs

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.arguments import Number
 from zoo.data.batches import Batches, padded_length
 from zoo.data.checks import is_text
 from zoo.data.rows import is_pairs
@@ -37,6 +38,9 @@ class TextEmbedder(EncoderTask):
     Returns:
         float `(batch, hidden_dim)`, each row of length 1.
     """
+
+    task_name = "embedding"
+    arguments = EncoderTask.arguments | {"scale": Number(0, 1e6)}
 
     def __init__(self, backbone, tokenizer=None, scale=20.0, **kwargs):
         dtype = backbone.dtype_policy

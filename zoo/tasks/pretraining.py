@@ -19,6 +19,7 @@ from zoo.tasks.documents import LearnsFromDocuments
 from zoo.tasks.language_model import token_weights
 from zoo.tasks.masked_lm import (
     BATCH_SIZE,
+    MaskedLM,
     check_sequence_length,
     make_objective,
     mask_head,
@@ -54,6 +55,10 @@ class BertPretrainer(LearnsFromDocuments, Task):
         A dict of logits: `masked_lm` `(batch, count or length, vocab_size)` and `next_sentence`
         `(batch, 2)`, of which the first means that the second text follows.
     """
+
+    task_name = "pretraining"
+    arguments = MaskedLM.arguments
+    heads = ("pooler", "next_sentence", *MaskedLM.heads)
 
     def __init__(
         self,

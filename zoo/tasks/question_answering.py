@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.arguments import LENGTH, Number
 from zoo.data.formats import QAExample, read_squad
 from zoo.data.spans import best_spans
 from zoo.layers import is_likeliest, token_nats
@@ -72,6 +73,14 @@ class QuestionAnswerer(EncoderTask):
     Returns:
         Logits `(batch, length, 2)` of starts and ends.
     """
+
+    task_name = "question_answering"
+    arguments = EncoderTask.arguments | {
+        "window_stride": LENGTH,
+        "max_answer_length": LENGTH,
+        "no_answer_threshold": Number(-1e6, 1e6),
+    }
+    heads = ("span",)
 
     def __init__(
         self,

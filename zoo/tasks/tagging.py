@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.arguments import LABELS, RATE
 from zoo.data.labels import check_labels_list, label_ids, require_equal_counts
 from zoo.data.spans import best_window, entities, is_bio
 from zoo.layers import TokenCrossEntropy
@@ -44,6 +45,10 @@ class TokenClassifier(EncoderTask):
     Raises:
         ValueError: if `labels` are not at least two different names.
     """
+
+    task_name = "token_classification"
+    arguments = EncoderTask.arguments | {"labels": LABELS, "head_dropout": RATE}
+    heads = ("token_classifier",)
 
     def __init__(self, backbone, tokenizer=None, labels=(), head_dropout=0.1, **kwargs):
         labels = check_labels_list(labels)

@@ -4,6 +4,7 @@ from keras.src.backend import rnn
 
 from zoo.backends.common import (
     from_numpy,
+    hide,
     in_order,
     product,
     recompute,
@@ -13,7 +14,7 @@ from zoo.backends.common import (
 from zoo.backends.head_gradients import head_gradients
 from zoo.backends.tensorflow.compiling import compile_function, compile_loop
 from zoo.backends.tensorflow.data import adapt_batches, stop_tuning
-from zoo.backends.tensorflow.kernels import empty, lstm, take_rows, writes_attention_out
+from zoo.backends.tensorflow.kernels import attention, empty, lstm, take_rows, writes_attention_out
 from zoo.backends.tensorflow.training import Trainer
 
 COMPILES_EACH_SHAPE = False
@@ -24,11 +25,13 @@ __all__ = [
     "WRITES_SAVED_MODELS",
     "Trainer",
     "adapt_batches",
+    "attention",
     "compile_function",
     "compile_loop",
     "empty",
     "from_numpy",
     "head_gradients",
+    "hide",
     "in_order",
     "lstm",
     "product",

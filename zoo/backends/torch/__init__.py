@@ -6,8 +6,10 @@ from zoo.backends.common import adapt_batches, stop_tuning
 from zoo.backends.torch.compiling import compile_function, compile_loop
 from zoo.backends.torch.head_gradients import head_gradients
 from zoo.backends.torch.kernels import (
+    attention,
     empty,
     from_numpy,
+    hide,
     in_order,
     recompute,
     reorder_rows,
@@ -27,11 +29,13 @@ __all__ = [
     "WRITES_SAVED_MODELS",
     "Trainer",
     "adapt_batches",
+    "attention",
     "compile_function",
     "compile_loop",
     "empty",
     "from_numpy",
     "head_gradients",
+    "hide",
     "in_order",
     "lstm",
     "product",
