@@ -62,6 +62,24 @@ def backend():
     return keras.backend.backend()
 
 
+@pytest.fixture(scope="session")
+def bpe():
+    """A byte-level tokenizer of 320 ids."""
+    from tests.tokenizers import TEXTS
+    from zoo.tokenizers import BytePairTokenizer
+
+    return BytePairTokenizer.train(TEXTS, 320)
+
+
+@pytest.fixture(scope="session")
+def word_piece():
+    """A WordPiece tokenizer of 160 ids, in lower case."""
+    from tests.tokenizers import TEXTS
+    from zoo.tokenizers import WordPieceTokenizer
+
+    return WordPieceTokenizer.train(TEXTS, 160)
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
     """A connection that leaves this machine is an error, however it is caught."""

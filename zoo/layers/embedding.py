@@ -27,3 +27,9 @@ class TokenEmbedding(keras.layers.ReversibleEmbedding):
         if reverse:
             return super().call(inputs, reverse=True)
         return ops.cast(take_rows(self.embeddings, inputs), self.compute_dtype)
+
+    def compute_mask(self, inputs, mask=None):
+        """Where ids are not 0, if `mask_zero`; hidden states on their way to logits have none."""
+        if keras.backend.is_float_dtype(inputs.dtype):
+            return None
+        return keras.layers.Embedding.compute_mask(self, inputs, mask)

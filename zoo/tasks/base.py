@@ -10,7 +10,7 @@ from zoo.models.base import TokenModel
 from zoo.tokenizers import SpecialTokens
 
 
-class Task(TokenModel):
+class Task(backend.Trainer, TokenModel):
     """A backbone with a head, its tokenizer and its objective: an ordinary `keras.Model`.
 
     A subclass builds its head, calls `super().__init__(backbone, tokenizer, inputs=...,

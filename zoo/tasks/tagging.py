@@ -61,8 +61,6 @@ class TokenClassifier(EncoderTask):
         super().__init__(backbone, tokenizer, inputs=inputs, outputs=outputs, **kwargs)
         self.labels = tuple(labels)
         self.head_dropout = head_dropout
-        # Keras weighs each batch by its rows; this mean, of the same name, by its labelled words.
-        self.loss_per_word = keras.metrics.Mean(name="loss")
 
     def compile(self, optimizer="auto", loss="auto", *, weighted_metrics="auto", **kwargs):
         """As `keras.Model.compile`; whatever is "auto" is the task's usual choice."""
@@ -73,10 +71,11 @@ class TokenClassifier(EncoderTask):
         super().compile(optimizer, loss=loss, weighted_metrics=weighted_metrics, **kwargs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        weight = token_weights(y, sample_weight)
-        loss = super().compute_loss(x, y, y_pred, weight, training)
-        self.loss_per_word.update_state(loss, sample_weight=ops.sum(weight))
-        return loss
+        return super().compute_loss(x, y, y_pred, token_weights(y, sample_weight), training)
+
+    def num_averaged(self, x, y, sample_weight):
+        """Keras weighs each batch by its rows; this by its labelled words."""
+        return ops.sum(token_weights(y, sample_weight))
 
     def is_raw(self, x):
         return isinstance(x, (list, tuple)) and len(x) > 0 and is_words(x[0])

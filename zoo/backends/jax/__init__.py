@@ -4,7 +4,9 @@ from keras.src.backend import rnn
 
 from zoo.backends.common import (
     adapt_batches,
+    attention,
     from_numpy,
+    hide,
     in_order,
     product,
     recompute,
@@ -17,6 +19,7 @@ from zoo.backends.head_gradients import head_gradients
 from zoo.backends.jax.compiling import compile_function, compile_loop
 from zoo.backends.jax.kernels import empty, take_rows, writes_attention_out
 from zoo.backends.jax.lstm import lstm
+from zoo.backends.jax.training import Trainer
 
 COMPILES_EACH_SHAPE = True
 WRITES_SAVED_MODELS = False
@@ -24,12 +27,15 @@ WRITES_SAVED_MODELS = False
 __all__ = [
     "COMPILES_EACH_SHAPE",
     "WRITES_SAVED_MODELS",
+    "Trainer",
     "adapt_batches",
+    "attention",
     "compile_function",
     "compile_loop",
     "empty",
     "from_numpy",
     "head_gradients",
+    "hide",
     "in_order",
     "lstm",
     "product",
