@@ -73,7 +73,6 @@ class Backbone(TokenModel):
             "dtype": DTYPES,
         }
     )
-    head = None
     is_recurrent = False
     default_pooling = "first"
 
@@ -81,8 +80,8 @@ class Backbone(TokenModel):
         instance = super().__new__(cls, *args, **kwargs)
         if args or kwargs:  # Keras calls __new__ bare while it swaps base classes
             arguments = bound_arguments(instance, args, kwargs)
-            declared = cls.arguments.keys() & taken(cls).keys()
-            declared -= {"dtype"}  # Keras knows more of them
+            # Of dtypes Keras knows more.
+            declared = cls.arguments.keys() & taken(cls).keys() - {"dtype"}
             check_values(cls, {name: arguments[name] for name in declared}, cls.__name__)
             object.__setattr__(instance, "_arguments", arguments)
         return instance
@@ -90,6 +89,7 @@ class Backbone(TokenModel):
     def __init__(self, *args, dtype=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.dtype_policy = keras.dtype_policies.get(dtype)  # a functional model forgets its own
+        self.head = None
 
     def logits(self, hidden):
         """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)`."""

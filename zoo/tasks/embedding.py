@@ -50,7 +50,7 @@ class TextEmbedder(EncoderTask):
         unit = keras.layers.UnitNormalization(dtype="float32", name="unit")
         super().__init__(backbone, tokenizer, inputs=inputs, outputs=unit(pooled), **kwargs)
         self.scale = scale
-        self.accuracy = keras.metrics.Mean(name="accuracy")
+        self.accuracy = keras.metrics.Mean(name="accuracy", dtype="float32")
 
     def is_raw(self, x):
         return is_text(x) or is_pairs(x)

@@ -8,6 +8,7 @@ from zoo.arguments import LENGTH, Number
 from zoo.data.formats import QAExample, read_squad
 from zoo.data.spans import best_spans
 from zoo.layers import is_likeliest, token_nats
+from zoo.layers.dense import Dense
 from zoo.layers.initializers import Normal
 from zoo.tasks.encoder_task import EncoderTask
 
@@ -27,7 +28,7 @@ class SpanLogits(keras.layers.Layer):
     """
 
     def build(self, hidden_shape, padding_mask_shape=None):
-        self.dense = keras.layers.Dense(
+        self.dense = Dense(
             2, kernel_initializer=Normal(0.02), dtype=self.dtype_policy, name="dense"
         )
         self.dense.build(hidden_shape)
@@ -97,7 +98,7 @@ class QuestionAnswerer(EncoderTask):
         self.window_stride = window_stride
         self.max_answer_length = max_answer_length
         self.no_answer_threshold = no_answer_threshold
-        self.accuracy = keras.metrics.Mean(name="accuracy")
+        self.accuracy = keras.metrics.Mean(name="accuracy", dtype="float32")
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The mean of both cross-entropies; `accuracy` counts windows with both ends right."""
