@@ -98,7 +98,7 @@ def test_parquet(tmp_path):
     columns = {"text": [a for a, _ in ROWS], "label": [1, 0, None, 2]}
     parquet.write_table(pyarrow.table(columns), path)
     assert read_table(path, label="label") == (columns["text"], columns["label"])
-    with pytest.raises(ValueError, match="no column 'txt'. Did you mean 'text'"):
+    with pytest.raises(ValueError, match=r"no column 'txt'\. Did you mean 'text'"):
         read_table(path, text="txt")
 
 
