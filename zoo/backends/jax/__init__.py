@@ -13,13 +13,11 @@ from zoo.backends.common import (
     recompute,
     reorder_rows,
     set_random_state,
-    speed_up_optimizer,
     stop_tuning,
     write_rows,
 )
-from zoo.backends.head_gradients import head_gradients
 from zoo.backends.jax.compiling import compile_function, compile_loop
-from zoo.backends.jax.kernels import empty, take_rows, writes_attention_out
+from zoo.backends.jax.kernels import empty, head_gradients, take_rows, writes_attention_out
 from zoo.backends.jax.lstm import lstm
 from zoo.backends.jax.training import Trainer
 
@@ -46,7 +44,6 @@ __all__ = [
     "reorder_rows",
     "rnn",
     "set_random_state",
-    "speed_up_optimizer",
     "stop_tuning",
     "take_rows",
     "write_rows",

@@ -11,7 +11,6 @@ from zoo.backends.common import (
     recompute,
     reorder_rows,
     set_random_state,
-    speed_up_optimizer,
     write_rows,
 )
 from zoo.backends.head_gradients import head_gradients
@@ -43,7 +42,6 @@ __all__ = [
     "reorder_rows",
     "rnn",
     "set_random_state",
-    "speed_up_optimizer",
     "stop_tuning",
     "take_rows",
     "write_rows",
