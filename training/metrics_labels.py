@@ -131,12 +131,15 @@ def confusion_matrix(y, predictions, labels=None):
         ValueError: no or different numbers of labels, one that is not in `labels`, or one that is
             listed twice.
     """
-    predictions = list(predictions)
+    y, predictions = plain(y), plain(predictions)
     if predictions and isinstance(predictions[0], dict):
-        if labels is None:
-            labels = list(predictions[0]["probabilities"])
+        if "label" not in predictions[0]:
+            raise ValueError(
+                "Predictions must be what predict_labels returns for one label a text, or labels; "
+                f"got a dict of {', '.join(map(str, predictions[0]))}."
+            )
+        labels = list(predictions[0]["probabilities"]) if labels is None else labels
         predictions = [prediction["label"] for prediction in predictions]
-    y, predictions = (list(np.asarray(given, "object")) for given in (list(y), predictions))
     if len(y) != len(predictions) or not y:
         raise ValueError(
             "There must be a prediction for each true label, at least 1; got "
@@ -148,6 +151,11 @@ def confusion_matrix(y, predictions, labels=None):
     matrix = np.zeros((len(labels), len(labels)), "int64")
     np.add.at(matrix, (places(y, labels), places(predictions, labels)), 1)
     return matrix, labels
+
+
+def plain(values):
+    """A list, with Python's own numbers and strings in the place of NumPy's."""
+    return [value.item() if isinstance(value, np.generic) else value for value in values]
 
 
 def places(given, labels):
