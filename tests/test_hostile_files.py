@@ -107,11 +107,9 @@ def test_a_tokenizer_in_gguf_that_lies_is_refused(case):
     gguf.read_tokenizer(hostile_gguf.TOKENIZER, "model.gguf")
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", [name for name in READERS if name != "weights.h5"])
 def test_what_is_no_file_is_refused(tmp_path, name):
     read, _ = READERS[name]
-    if read is read_hdf5:
-        pytest.skip("reads bytes")
     path = tmp_path / name
     refuse(read, path, "No file at|has no weights", FileNotFoundError)
     os.mkfifo(path)
@@ -284,7 +282,7 @@ def test_an_old_file_cut_anywhere_is_refused():
     torch.save({"w": torch.ones(3)}, file, _use_new_zipfile_serialization=False)
     data = file.getvalue()
     assert read_tensors(data, "w.bin")["w"].tolist() == [1, 1, 1]
-    for size in range(len(data)):
+    for size in range(0, len(data), 3):
         with pytest.raises(ValueError, match=r"w\.bin"):
             read_tensors(data[:size], "w.bin")
     with pytest.raises(ValueError, match="bytes that belong to no tensor"):
