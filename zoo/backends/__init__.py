@@ -12,7 +12,6 @@ those names, and never asks which one it got. Keras' private modules are touched
     head_gradients                      the sums and gradients of a head's loss
     empty, from_numpy                   tensors without initial values, or with given ones
     Trainer                             training steps that are functions of their arguments
-    speed_up_optimizer                  one pass over memory for each update
     adapt_batches, stop_tuning          batches as Keras reads them best on this backend
     COMPILES_EACH_SHAPE                 whether lengths are worth rounding to few
     WRITES_SAVED_MODELS                 whether a SavedModel can be written in this process

@@ -97,10 +97,6 @@ def from_numpy(array):
     return ops.convert_to_tensor(array)
 
 
-def speed_up_optimizer(optimizer):
-    """Nothing: updates are compiled."""
-
-
 def adapt_batches(batches):
     """Batches as `keras.Model.fit` reads them."""
     return batches

@@ -55,9 +55,18 @@ class Steps:
 
     @no_automatic_dependency_tracking
     def compile(self, *args, **kwargs):
+        self.loss = self._compile_loss = self._compile_metrics = None  # Keras leaves the old ones
         super().compile(*args, **kwargs)
         # Keras' own sums in floatx: in bfloat16, 256 and 1 make 256.
         self._loss_tracker = keras.metrics.Mean(name="loss", dtype="float32")
+        self.speed_up(self.optimizer)
+
+    def speed_up(self, optimizer):
+        """Let an optimizer take its fastest way on this backend."""
+
+    @property
+    def has_compiled_metrics(self):
+        return self._compile_metrics is not None
 
     def build_loss(self, labels):
         """Spare the run of the whole model on symbols by which Keras learns the shapes of a loss.
@@ -66,6 +75,76 @@ class Steps:
             labels: a `keras.KerasTensor` like those of a batch.
         """
         self._compile_loss.build(labels, self.outputs[0])
+
+    def sublayers(self):
+        """`{path: layer}` of all layers at any depth that have weights, parents before children."""
+        layers = {layer.path: layer for layer in self._flatten_layers(include_self=False)}
+        return {
+            path: layer
+            for path, layer in sorted(layers.items(), key=lambda item: item[0] or "")
+            if layer.weights and not isinstance(layer, keras.Model)
+        }
+
+    def get_compile_config(self):
+        """As Keras', with what else the optimizer needs to go on where it stopped."""
+        config = super().get_compile_config()
+        if self.optimizer is None:
+            return config
+        self._follow_trainable()
+        return {
+            **config,
+            "not_decayed": _not_decayed(self.optimizer),
+            "is_optimizer_built": self.optimizer.built,
+        }
+
+    def compile_from_config(self, config):
+        """Compile as it was when saved; Keras calls this when it loads a `.keras` file."""
+        config = keras.saving.deserialize_keras_object(config)
+        not_decayed = config.pop("not_decayed", None)
+        is_built = config.pop("is_optimizer_built", False)
+        self.compile(**config)
+        if self.optimizer is not None:
+            _set_not_decayed(self.optimizer, not_decayed)
+            if is_built:
+                self.optimizer.build(self.trainable_variables)
+
+    def make_train_function(self, force=False):
+        self.require_fine_weights()
+        self._follow_trainable()
+        if self.optimizer is not None and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        super().make_train_function(force)
+
+    def require_fine_weights(self):
+        """Raise ValueError if weights of 16 bits are to be trained.
+
+        A step of Adam is a small fraction of a weight, and rounds to nothing; in bfloat16, so does
+        the decay of its second moment, 0.999.
+        """
+        coarse = {v.dtype for v in self.trainable_variables} & {"bfloat16", "float16"}
+        if coarse:
+            name = coarse.pop()
+            raise ValueError(
+                f"Weights to be trained must be float32, but these are {name}, in which most steps "
+                f"round to nothing; make the model with dtype='mixed_{name}', which computes in "
+                f"{name} all the same."
+            )
+
+    @no_automatic_dependency_tracking
+    def _follow_trainable(self):
+        """Start the optimizer anew if other weights than it knows are to be trained now."""
+        old = self.optimizer
+        if old is None or not old.built:
+            return
+        known = getattr(old, "inner_optimizer", old)._trainable_variables
+        if [id(v) for v in known] == [id(v) for v in self.trainable_variables]:
+            return
+        new = type(old).from_config(old.get_config())
+        _set_not_decayed(new, _not_decayed(old))
+        self.speed_up(new)
+        self.optimizer = new
+        self._compile_config.config["optimizer"] = getattr(new, "inner_optimizer", new)
+        self.train_function = None
 
     def own_callbacks(self):
         """Callbacks that each `fit` and `evaluate` of the model has."""
@@ -87,3 +166,16 @@ class Steps:
                 callback.set_model(self)
                 callbacks.append(callback)
         return callbacks
+
+
+def _not_decayed(optimizer):
+    """The names of weights that an optimizer does not decay, which its config leaves out."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    return sorted(pattern.pattern.split("|")) if pattern else []
+
+
+def _set_not_decayed(optimizer, names):
+    if names:
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        optimizer.exclude_from_weight_decay(var_names=names)

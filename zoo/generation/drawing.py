@@ -6,6 +6,10 @@ from keras import ops
 
 EQUAL = 1e-6  # sums of probabilities that are closer than this are the same but for rounding
 BROKEN = -1  # noted in a token's place where logits were not numbers
+BROKEN_RULE = (
+    "The model's logits are not numbers (NaN), so no token can be chosen: its weights hold NaN or "
+    "infinity, or its dtype is too small for them."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +146,4 @@ def drawn(tokens, copies, stop_ids):
 
 
 def raise_broken():
-    raise ValueError(
-        "The model's logits are not numbers (NaN), so no token can be chosen: its weights hold NaN "
-        "or infinity, or its dtype is too small for them. Load other weights or another dtype."
-    )
+    raise ValueError(f"{BROKEN_RULE} Load other weights, or another dtype.")

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.arguments import LENGTH, Boolean
 from zoo.backends import backend
 from zoo.backends.buckets import LENGTHS, bucket, pad_rows
 from zoo.data.checks import check_labels, check_token_ids, is_array, is_text
@@ -48,6 +49,9 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
             has other ids than the backbone, or the backbone reads from both sides or, for
             `stateful`, has no state.
     """
+
+    task_name = "causal_lm"
+    arguments = LanguageModel.arguments | {"sequence_length": LENGTH, "stateful": Boolean()}
 
     def __init__(self, backbone, tokenizer=None, sequence_length=None, stateful=False, **kwargs):
         sampler = kwargs.pop("sampler", None)  # of `compile`, kept with the task

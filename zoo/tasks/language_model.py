@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from zoo import optimizers
 from zoo.layers import TokenCrossEntropy, head_cross_entropy, is_likeliest
 from zoo.tasks.base import Task
 from zoo.tasks.smoothing import excess_of_logits, excess_through_head
@@ -38,24 +39,20 @@ class LanguageModel(Task):
         self.perplexity = Perplexity(dtype="float32")
         self.accuracy = keras.metrics.Mean(name="accuracy", dtype="float32")
 
-    def compile(self, optimizer="auto", loss="auto", metrics=None, weighted_metrics=None, **kwargs):
-        """As `keras.Model.compile`; whatever is "auto" is the task's usual choice."""
-        if isinstance(optimizer, str) and optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(3e-4, weight_decay=0.1, global_clipnorm=1.0)
-        if isinstance(loss, str) and loss == "auto":
-            loss = TokenCrossEntropy()
+    def usual_optimizer(self):
+        return optimizers.for_pretraining()
+
+    def usual_loss(self):
+        return TokenCrossEntropy()
+
+    def compile(self, *args, **kwargs):
+        """As `Task.compile`."""
+        super().compile(*args, **kwargs)
         self._needs_logits = (
-            bool(metrics or weighted_metrics)
-            or not is_usual(loss)
+            self.has_compiled_metrics
+            or not is_usual(self.loss)
             or type(self).compute_loss is not LanguageModel.compute_loss
             or type(self).compute_metrics is not LanguageModel.compute_metrics
-        )
-        super().compile(
-            optimizer=optimizer,
-            loss=loss,
-            metrics=metrics,
-            weighted_metrics=weighted_metrics,
-            **kwargs,
         )
         if not self._needs_logits:
             self.build_loss(keras.KerasTensor((None, None), "int32"))

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo import optimizers
+from zoo.arguments import LENGTH, RATE, Boolean
 from zoo.backends import backend
 from zoo.data.checks import require_something
 from zoo.data.pairs import (
@@ -18,11 +20,9 @@ from zoo.generation import Request
 from zoo.layers import token_nats
 from zoo.models.encoder_decoder import pair_inputs
 from zoo.tasks.language_model import LanguageModel
-from zoo.tasks.schedules import InverseSquareRoot
 from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came
 
 SCORE_BATCH = 8
-WARMUP_STEPS = 4000
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -65,6 +65,14 @@ class Seq2SeqLM(WritingTask, LanguageModel):
             other ids than the backbone.
     """
 
+    task_name = "seq2seq"
+    arguments = LanguageModel.arguments | {
+        "source_length": LENGTH,
+        "target_length": LENGTH,
+        "label_smoothing": RATE,
+        "source_start": Boolean(),
+    }
+
     def __init__(
         self,
         backbone,
@@ -100,14 +108,8 @@ class Seq2SeqLM(WritingTask, LanguageModel):
     def optional_inputs(self):
         return self.backbone.optional_inputs
 
-    def compile(self, optimizer="auto", *args, **kwargs):
-        """As `keras.Model.compile`; `"auto"` is the optimizer of Vaswani et al., section 5.3."""
-        if isinstance(optimizer, str) and optimizer == "auto":
-            peak = (self.backbone.hidden_dim * WARMUP_STEPS) ** -0.5
-            optimizer = keras.optimizers.Adam(
-                InverseSquareRoot(peak, WARMUP_STEPS), beta_2=0.98, epsilon=1e-9
-            )
-        super().compile(optimizer, *args, **kwargs)
+    def usual_optimizer(self):
+        return optimizers.for_transformer(self.backbone.hidden_dim)
 
     def prepare(self, x, y=None, sample_weight=None, training=True):
         check_pair_arrays(x, y, sample_weight, self.backbone)

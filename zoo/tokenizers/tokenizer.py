@@ -14,6 +14,7 @@ trusts the text can ask for the other reading with `encode(text, allow_special=T
 import functools
 import json
 import pathlib
+import warnings
 
 import keras
 import numpy as np
@@ -27,6 +28,7 @@ from zoo.tokenizers.streaming import StreamDecoder
 from zoo.tokenizers.texts import as_texts, text_error
 
 FILE_NAME = "tokenizer.json"
+MUCH_UNKNOWN = 0.25  # the share of unknown tokens from which on there is a warning
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -59,7 +61,7 @@ class Tokenizer:
                 f"{type(self).__name__} holds a {self.model_type} model; got {kind}. "
                 "Use Tokenizer.load or Tokenizer.from_json."
             )
-        self.kind, self.source = kind, source
+        self.kind, self.source, self._has_warned = kind, source, False
         self._json = json
         self._engine = build_engine(json, source)
         added = self._engine.get_added_tokens_decoder()
@@ -249,6 +251,29 @@ class Tokenizer:
             )
         return array.tolist()
 
+    def unknown_share(self, rows):
+        """Share of the unknown token in rows of ids, from 0 to 1; 0 without such a token."""
+        total = sum(map(len, rows))
+        if self.unknown_id is None or not total:
+            return 0.0
+        return sum(list(row).count(self.unknown_id) for row in rows) / total
+
+    def warn_of_unknown(self, rows, stacklevel=1):
+        """Warn, once for a tokenizer, if a quarter or more of encoded texts is unknown to it.
+
+        Args:
+            rows: the ids of the texts.
+            stacklevel: that of `warnings.warn`, counted from the caller.
+        """
+        if self._has_warned or (share := self.unknown_share(rows)) < MUCH_UNKNOWN:
+            return
+        self._has_warned = True
+        warnings.warn(
+            f"{share:.0%} of the tokens of these texts are unknown to the tokenizer, so that the "
+            "model sees little of them. Use a model that knows their language.",
+            stacklevel=stacklevel + 1,
+        )
+
     def token_to_id(self, token):
         """The id of a token as it is spelled in the vocabulary, or None."""
         return self._engine.token_to_id(token)
@@ -274,13 +299,14 @@ class BytePairTokenizer(Tokenizer):
         """Learn a byte-level vocabulary.
 
         Args:
-            texts: an iterable of str, read once.
+            texts: an iterable of str, or of `pathlib.Path`s of UTF-8 files, read once.
             vocab_size: int, number of ids wanted; little text may give fewer.
             special_tokens: names of the special tokens, which take the ids from 0 on.
 
         Raises:
             TypeError: an item is not a str.
-            ValueError: no text, or `vocab_size` below 256 bytes and the special tokens.
+            ValueError: no text, the name of a file in its place, or `vocab_size` below 256 bytes
+                and the special tokens.
         """
         return cls(training.byte_pair(texts, vocab_size, special_tokens))
 
@@ -313,7 +339,7 @@ class WordPieceTokenizer(Tokenizer):
         The same texts give the same vocabulary, always.
 
         Args:
-            texts: an iterable of str, read once.
+            texts: an iterable of str, or of `pathlib.Path`s of UTF-8 files, read once.
             vocab_size: int, number of ids wanted; little text may give fewer.
             lowercase: lowercase the text and strip its accents.
             alphabet_size: how many different characters to keep, the most frequent first; words

@@ -11,13 +11,11 @@ from zoo.backends.common import (
     product,
     recompute,
     reorder_rows,
-    speed_up_optimizer,
     stop_tuning,
     write_rows,
 )
-from zoo.backends.head_gradients import head_gradients
 from zoo.backends.jax.compiling import compile_function, compile_loop
-from zoo.backends.jax.kernels import empty, take_rows, writes_attention_out
+from zoo.backends.jax.kernels import empty, head_gradients, take_rows, writes_attention_out
 from zoo.backends.jax.lstm import lstm
 from zoo.backends.jax.training import Trainer
 
@@ -42,7 +40,6 @@ __all__ = [
     "recompute",
     "reorder_rows",
     "rnn",
-    "speed_up_optimizer",
     "stop_tuning",
     "take_rows",
     "write_rows",

@@ -64,8 +64,9 @@ class Trainer(Steps):
         return logs, current_values(scope, self.metrics_variables)
 
     def make_train_function(self, force=False):
-        if self.train_function is None or force:
-            super().make_train_function(force)
+        before = self.train_function
+        super().make_train_function(force)
+        if self.train_function is not before:
             state = (*MODEL, "optimizer.variables", "metrics_variables")
             self.train_function = OnVariables(self, self.train_function, state)
         self.train_function.gather()

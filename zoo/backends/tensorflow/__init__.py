@@ -9,7 +9,6 @@ from zoo.backends.common import (
     product,
     recompute,
     reorder_rows,
-    speed_up_optimizer,
     write_rows,
 )
 from zoo.backends.head_gradients import head_gradients
@@ -39,7 +38,6 @@ __all__ = [
     "recompute",
     "reorder_rows",
     "rnn",
-    "speed_up_optimizer",
     "stop_tuning",
     "take_rows",
     "write_rows",

@@ -41,8 +41,9 @@ class Trainer(Steps):
         self._loss_tracker.update_state(loss, self.num_averaged(x, y, sample_weight))
 
     def make_train_function(self, force=False):
-        if self.train_function is None or force:
-            super().make_train_function(force)
+        before = self.train_function
+        super().make_train_function(force)
+        if self.train_function is not before:
             self.train_function = self._until_failure("train_function")
 
     def make_test_function(self, force=False):

@@ -3,7 +3,6 @@
 from keras.src.backend import rnn
 
 from zoo.backends.common import adapt_batches, stop_tuning
-from zoo.backends.torch.adam import speed_up_optimizer
 from zoo.backends.torch.compiling import compile_function, compile_loop
 from zoo.backends.torch.head_gradients import head_gradients
 from zoo.backends.torch.kernels import (
@@ -43,7 +42,6 @@ __all__ = [
     "recompute",
     "reorder_rows",
     "rnn",
-    "speed_up_optimizer",
     "stop_tuning",
     "take_rows",
     "write_rows",

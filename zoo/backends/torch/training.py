@@ -6,10 +6,14 @@ import keras
 import torch
 
 from zoo.backends.steps import Steps
+from zoo.backends.torch.adam import speed_up_optimizer
 
 
 class Trainer(Steps):
     """Keras' trainer, its steps made of `outputs_and_loss`."""
+
+    def speed_up(self, optimizer):
+        speed_up_optimizer(getattr(optimizer, "inner_optimizer", optimizer))
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
