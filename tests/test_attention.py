@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 from keras import ops
 
+from zoo.backends import backend
 from zoo.layers import (
     ALiBi,
+    AttentionPosition,
     MultiHeadAttention,
     RelativePositionBias,
     RotaryEmbedding,
+    masks,
 )
 
 POSITIONS = {
@@ -69,6 +72,7 @@ def test_worked_example_with_the_right_numbers():
     weights = scores / scores.sum()
     np.testing.assert_allclose(weights, [0.477, 0.523], atol=1e-3)
     layer = MultiHeadAttention(1, head_dim=3)
+    layer.build((None, None, 3))
     attended = layer._attend(query, key, value, None, 0, False)
     expected = weights @ np.array([[0.2, 0.4], [0.9, 0.1]])
     np.testing.assert_allclose(expected, [0.566, 0.243], atol=1e-3)
@@ -204,20 +208,110 @@ def test_comes_back_from_its_config(position):
     np.testing.assert_array_equal(numpy_of(again(x)), numpy_of(y))
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX has no fused kernel on the CPU.")
-def test_the_fused_kernel_gets_no_mask_when_nothing_is_padded(monkeypatch):
+@pytest.fixture
+def kernel_calls(monkeypatch):
+    """What the backend's kernel is asked for, also where the formula is the faster one."""
     calls = []
-    fused = ops.dot_product_attention
+    kernel = backend.attention
 
-    def spy(*args, **kwargs):
-        calls.append(kwargs)
-        return fused(*args, **kwargs)
+    def spy(query, key, value, bias=None, mask=None, is_causal=False, scale=None):
+        calls.append({"key": key, "bias": bias, "mask": mask, "is_causal": is_causal})
+        return kernel(query, key, value, bias, mask, is_causal, scale)
 
-    monkeypatch.setattr("zoo.layers.attention.ops.dot_product_attention", spy)
-    layer = make(causal=True, dropout=0.1)
-    layer(random(1, 4, 16))
-    assert calls[-1]["mask"] is None
-    assert calls[-1]["is_causal"] is True
+    monkeypatch.setattr("zoo.layers.attention.backend.attention", spy)
+    monkeypatch.setattr("zoo.layers.attention.backend.writes_attention_out", lambda *_: False)
+    return calls
+
+
+@pytest.mark.parametrize("num_kv_heads", [4, 2, 1])
+def test_the_fused_kernel_gets_no_mask_and_no_repeated_keys(kernel_calls, num_kv_heads):
+    layer = make(causal=True, dropout=0.1, num_kv_heads=num_kv_heads)
+    x = random(2, 5, 16)
+    y = numpy_of(layer(x))
+    (call,) = kernel_calls
+    assert call["is_causal"] is True
+    assert call["mask"] is call["bias"] is None
+    assert call["key"].shape[2] == num_kv_heads
+    np.testing.assert_allclose(y, reference(layer, x, causal=True), atol=1e-5)
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize("num_kv_heads", [4, 2, 1])
+@pytest.mark.parametrize("causal", [True, False])
+def test_kernel_and_formula_are_equal(kernel_calls, monkeypatch, position, num_kv_heads, causal):
+    layer = make(position, causal=causal, num_kv_heads=num_kv_heads)
+    x, padding_mask = random(2, 5, 16), np.array([[1] * 5, [1, 1, 1, 0, 0]])
+    attention_mask = np.random.default_rng(1).random((1, 4, 5, 5)) > 0.2
+    calls = [{}, {"padding_mask": padding_mask}, {"attention_mask": attention_mask}]
+    seen = [numpy_of(layer(x, **call)) for call in calls]
+    assert len(kernel_calls) == 3
+    assert {call["key"].shape[2] for call in kernel_calls} == {num_kv_heads}
+    monkeypatch.setattr("zoo.layers.attention.backend.writes_attention_out", lambda *_: True)
+    for one, call in zip(seen, calls, strict=True):
+        np.testing.assert_allclose(numpy_of(layer(x, **call)), one, atol=1e-5)
+    assert len(kernel_calls) == 3
+
+
+def test_a_cache_of_fewer_heads_is_read_as_it_is(kernel_calls):
+    layer = make(causal=True, num_kv_heads=2)
+    x = random(2, 6, 16)
+    layer(x)
+    _, cache = layer(x[:, :4], cache=layer.make_cache(2, 8), start=0)
+    layer(x[:, 4:], cache=cache, start=ops.convert_to_tensor([4, 4]))
+    assert kernel_calls[-1]["key"].shape == (2, 8, 2, 4)
+
+
+def test_a_mask_of_rows_and_heads_is_combined_with_the_others():
+    layer = make(causal=True)
+    x = random(2, 6, 16)
+    window = np.tri(6, dtype=bool) & ~np.tri(6, k=-3, dtype=bool)  # itself and two before it
+    y = numpy_of(layer(x, attention_mask=window[None, None]))
+    changed = x.copy()
+    changed[:, 0] += 1
+    after = numpy_of(layer(changed, attention_mask=window[None, None]))
+    np.testing.assert_allclose(after[:, 3:], y[:, 3:], atol=1e-6)
+    assert np.abs(after[:, 1:3] - y[:, 1:3]).max() > 1e-3
+    padding_mask = np.array([[1] * 6, [1] * 4 + [0] * 2], bool)
+    both = numpy_of(layer(x, padding_mask=padding_mask, attention_mask=window[None, None]))
+    one = numpy_of(layer(x, attention_mask=window & padding_mask[:, None, None]))
+    np.testing.assert_allclose(both, one, atol=1e-6)
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_scores_are_scaled_as_asked(drop):
+    plain, scaled = make(), make(scale=1.0, dropout=1e-6 if drop else 0.0)
+    x = random(2, 5, 16)
+    before, _ = numpy_of(plain(x)), scaled(x)
+    kernel, *others = (np.array(weight) for weight in plain.get_weights())
+    scaled.set_weights([kernel, *others])
+    kernel[:, :16] *= 2  # sqrt(head_dim)
+    plain.set_weights([kernel, *others])
+    np.testing.assert_allclose(numpy_of(scaled(x, training=drop)), numpy_of(plain(x)), atol=1e-5)
+    assert np.abs(before - numpy_of(plain(x))).max() > 1e-3
+
+
+class Asked(AttentionPosition):
+    """Relative scores in the manner of Transformer-XL: the query meets a vector of the distance."""
+
+    def build(self, shape):
+        self.vectors = self.add_weight((8, shape[-1]), "random_normal", name="vectors")
+
+    def bias(self, query_length, key_length, start=0, query=None, key=None):
+        distance = masks.positions(start, query_length)[:, :, None] - ops.arange(key_length)
+        vectors = ops.take(self.vectors, ops.clip(distance, 0, 7), axis=0)
+        return ops.einsum("bqhd,cqkd->bhqk", query, vectors)
+
+
+def test_a_position_may_ask_what_the_query_is():
+    layer = MultiHeadAttention(4, num_kv_heads=2, causal=True, position=Asked())
+    x = random(1, 6, 16)
+    whole = numpy_of(layer(x))
+    first, cache = layer(x[:, :4], cache=layer.make_cache(1, 8), start=0)
+    rest, _ = layer(x[:, 4:], cache=cache, start=4)
+    both = np.concatenate([numpy_of(first), numpy_of(rest)], axis=1)
+    np.testing.assert_allclose(both, whole, atol=1e-5)
+    layer.position.vectors.assign(ops.zeros((8, 4)))
+    assert np.abs(numpy_of(layer(x)) - whole).max() > 1e-3
 
 
 def test_errors_say_what_must_hold():
@@ -230,6 +324,15 @@ def test_errors_say_what_must_hold():
 
     with pytest.raises(ValueError, match="call or build it first"):
         MultiHeadAttention(4).make_cache(1, 8)
+
+    own = make(name="own")
+    own(random(1, 2, 16))
+    with pytest.raises(ValueError, match=r"own is a self-attention.*reads no context"):
+        own(random(1, 2, 16), context=random(1, 3, 16))
+    cross = make(name="cross")
+    cross(random(1, 2, 16), context=random(1, 3, 16))
+    with pytest.raises(ValueError, match=r"cross is a cross-attention.*pass the context"):
+        cross(random(1, 2, 16))
 
 
 def test_works_inside_a_functional_model_of_unknown_length():

@@ -123,6 +123,31 @@ def test_an_unknown_norm_is_refused():
         make_block(norm="batch")
 
 
+def test_a_context_without_a_reader_and_a_reader_without_context_are_refused():
+    x = random(1, 3, 16)
+    fresh, built = make_block(name="alone"), make_block(name="alone")
+    built(x)
+    for block in (fresh, built):
+        with pytest.raises(ValueError, match=r"alone has no cross-attention.*reads no context"):
+            block(x, context=x)
+    crossed = make_block(cross=True, name="crossed")
+    with pytest.raises(ValueError, match=r"crossed has a cross-attention: pass the context"):
+        crossed(x)
+    crossed(x, context=x)
+    for call in (lambda: crossed(x), lambda: crossed.make_cache(1, 4)):
+        with pytest.raises(ValueError, match=r"crossed has a cross-attention: pass the context"):
+            call()
+
+
+def test_a_block_lets_its_attention_see_what_a_mask_allows():
+    block, x = make_block(causal=False), random(1, 5, 16)
+    own = np.eye(5, dtype=bool)[None, None]
+    y = numpy_of(block(x, attention_mask=own))
+    changed = x.copy()
+    changed[:, 0] += 1
+    np.testing.assert_allclose(numpy_of(block(changed, attention_mask=own))[:, 1:], y[:, 1:])
+
+
 def test_projections_can_be_quantised_and_adapted():
     layer = FeedForward(32)
     x = random(2, 3, 16)

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from tests.models import random_ids, tiny_gpt
-from zoo.backends import head_gradients
+from zoo.backends import backend, head_gradients
 from zoo.layers import TokenCrossEntropy, head_cross_entropy, is_likeliest, token_nats
 
 TOKENS, DIM, VOCAB = 23, 8, 50
@@ -36,9 +36,9 @@ def plain_sums(hidden, table, labels, weight):
 
 def value_and_gradients(function, hidden, table, labels, weight):
     """The sums, and the gradients of three times the first."""
-    backend = keras.backend.backend()
+    name = keras.backend.backend()
     labels, weight = ops.convert_to_tensor(labels), ops.convert_to_tensor(weight)
-    if backend == "jax":
+    if name == "jax":
         import jax
 
         def loss(pair):
@@ -46,7 +46,7 @@ def value_and_gradients(function, hidden, table, labels, weight):
             return 3 * sums[0], sums
 
         gradients, sums = jax.jit(jax.grad(loss, has_aux=True))((hidden, table))
-    elif backend == "torch":
+    elif name == "torch":
         pair = [ops.convert_to_tensor(x).requires_grad_() for x in (hidden, table)]
         sums = function(*pair, labels, weight)
         (3 * sums[0]).backward()
@@ -93,6 +93,31 @@ def test_half_precision_is_summed_in_float32(arrays):
     assert keras.backend.standardize_dtype(nats.dtype) == "float32"
     expected = plain_sums(*map(ops.convert_to_tensor, arrays))[0]
     np.testing.assert_allclose(float(ops.stop_gradient(nats)), float(expected), rtol=2e-2)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.parametrize("size", [2**25, 3000 * 5], ids=["whole", "in-chunks"])
+def test_gradients_of_many_tokens_are_summed_in_float32(monkeypatch, dtype, size):
+    """100,000 gradients of one row: float16 ends at 65,504, bfloat16 has 8 bits."""
+    monkeypatch.setattr(head_gradients, "MAX_LOGITS", size)
+    rng, tokens = np.random.default_rng(0), 100_000
+    arrays = [rng.normal(1, 0.1, (tokens, 4)), rng.normal(0, 0.1, (5, 4))]
+    halves = [ops.cast(ops.convert_to_tensor(x, dtype="float32"), dtype) for x in arrays]
+    hidden, table = (ops.convert_to_numpy(ops.cast(x, "float32")) for x in halves)
+    hidden, table = hidden.astype("float64"), table.astype("float64")
+    labels, weight = np.full(tokens, 3, "int32"), np.full(tokens, 1.5, "float32")
+    logits = hidden @ table.T
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    d_logits = 1.5 * (p - np.eye(5)[labels])
+    sums, d_hidden, d_table = (
+        ops.convert_to_numpy(x)
+        for x in backend.head_gradients(*halves, *map(ops.convert_to_tensor, (labels, weight)))
+    )
+    rtol = {"float16": 2e-3, "bfloat16": 1e-2, "float32": 1e-4}[dtype]
+    np.testing.assert_allclose(sums[0], -1.5 * np.log(p[:, 3]).sum(), rtol=rtol)
+    np.testing.assert_allclose(d_table, d_logits.T @ hidden, rtol=rtol)
+    assert np.abs(d_table).max() > 100_000
+    np.testing.assert_allclose(d_hidden, d_logits @ table, rtol=2 * rtol, atol=2 * rtol)
 
 
 def fit_losses(dtype="float32", **compile_arguments):

@@ -2,7 +2,7 @@
 
 from zoo import hub
 from zoo.config import read_config
-from zoo.parameters import count_parameters
+from zoo.sizes import count_parameters
 
 CARD_FACTS = ("source", "licence", "metric")
 

@@ -314,8 +314,8 @@ def strict_json(data, source):
     def unique(pairs):
         contents = dict(pairs)
         if len(contents) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
+            seen = set()
+            twice = next(key for key, _ in pairs if key in seen or seen.add(key))
             raise ValueError(f"{twice[:80]!r} occurs twice")
         return contents
 

@@ -5,12 +5,13 @@ those names, and never asks which one it got. Keras' private modules are touched
 
     compile_function, compile_loop      functions of a model, compiled for their shapes
     product, take_rows, recompute       matrix products, rows of a table, cheap steps taken twice
-    writes_attention_out                whether the formula beats the backend's attention kernel
+    attention, hide                     the attention kernel; scores that a mask hides
+    writes_attention_out                whether the formula beats that kernel
     write_rows, reorder_rows, in_order  caches of keys and values
     lstm, rnn                           a whole sequence in one kernel; Keras' loop over positions
     head_gradients                      the sums and gradients of a head's loss
     empty, from_numpy                   tensors without initial values, or with given ones
-    speed_up_optimizer                  one pass over memory for each update
+    Trainer                             training steps that are functions of their arguments
     adapt_batches, stop_tuning          batches as Keras reads them best on this backend
     COMPILES_EACH_SHAPE                 whether lengths are worth rounding to few
     WRITES_SAVED_MODELS                 whether a SavedModel can be written in this process

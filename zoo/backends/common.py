@@ -4,25 +4,17 @@ import keras
 from keras import ops, tree
 
 
-def with_weights(model, function):
-    """`(values, *arguments)`: the function of a model whose variables have these values."""
+def while_loop(body):
+    """`loop(state, num_steps, *arguments)`, as one operation of the backend.
 
-    def stateless(values, *arguments):
-        mapping = list(zip(model.variables, values, strict=True))
-        with keras.StatelessScope(state_mapping=mapping):
-            return function(*arguments)
+    `state = body(state, *arguments)`, `num_steps` times or until `state["over"]`.
+    """
 
-    return stateless
-
-
-def while_loop(condition, body):
-    """`loop(state, *arguments)`, as one operation of the backend."""
-
-    def loop(state, *arguments):
-        (state,) = ops.while_loop(
-            lambda state: condition(state, *arguments),
-            lambda state: (body(state, *arguments),),
-            (state,),
+    def loop(state, num_steps, *arguments, **static):
+        _, state = ops.while_loop(
+            lambda step, state: (step < num_steps) & ~state["over"],
+            lambda step, state: (step + 1, body(state, *arguments, **static)),
+            (ops.zeros((), "int32"), state),
         )
         return state
 
@@ -32,6 +24,38 @@ def while_loop(condition, body):
 def product(x, weight):
     """`x @ weight` for `x` `(rows, n)` and `weight` `(n, m)`."""
     return ops.matmul(x, weight)
+
+
+def product_in_float32(x, y):
+    """`x @ y`, added up in float32 whatever their dtype."""
+    return ops.matmul(ops.cast(x, "float32"), ops.cast(y, "float32"))
+
+
+def attention(query, key, value, bias=None, mask=None, is_causal=False, scale=None):
+    """`softmax(scale * query @ key.T + bias) @ value`, by the backend's kernel.
+
+    Args:
+        query: `(batch, length, heads, head_dim)`.
+        key, value: `(batch, key_length, kv_heads, head_dim)`; `kv_heads` divides `heads`.
+        bias, mask: added to the scores, and True for what is seen; each broadcasts to
+            `(batch, heads, length, key_length)`.
+        is_causal: bool, whether position i sees no key beyond i.
+        scale: float; None for `1 / sqrt(head_dim)`.
+    """
+    if bias is not None and mask is not None:  # the kernels take only one of the two
+        bias, mask = hide(bias, mask), None
+    return ops.dot_product_attention(
+        query, key, value, bias=bias, mask=mask, is_causal=is_causal, scale=scale
+    )
+
+
+def hide(scores, mask):
+    """Scores that no softmax sees where a mask is False, with a value that float16 can hold."""
+    return ops.where(mask, scores, ops.cast(lowest(scores.dtype), scores.dtype))
+
+
+def lowest(dtype):
+    return -3e4 if keras.backend.standardize_dtype(dtype) == "float16" else -1e30
 
 
 def recompute(function, *tensors):
@@ -49,9 +73,11 @@ def recompute(function, *tensors):
 def write_rows(cache, update, position):
     """Put `update` `(batch, heads, length, dim)` into a cache at `position` `(batch, length)`."""
     batch, heads, length = ops.shape(update)[:3]
-    rows = ops.broadcast_to(ops.arange(batch)[:, None, None], (batch, heads, length))
-    columns = ops.broadcast_to(ops.arange(heads)[None, :, None], (batch, heads, length))
-    places = ops.broadcast_to(position[:, None, :], (batch, heads, length))
+    rows, columns = ops.arange(batch, dtype="int32"), ops.arange(heads, dtype="int32")
+    shape = batch, heads, length
+    rows = ops.broadcast_to(rows[:, None, None], shape)
+    columns = ops.broadcast_to(columns[None, :, None], shape)
+    places = ops.broadcast_to(position[:, None, :], shape)
     indices = ops.reshape(ops.stack([rows, columns, places], axis=-1), (-1, 3))
     return ops.scatter_update(cache, indices, ops.reshape(update, (-1, update.shape[-1])))
 
@@ -69,10 +95,6 @@ def in_order(x):
 def from_numpy(array):
     """The array as a tensor."""
     return ops.convert_to_tensor(array)
-
-
-def speed_up_optimizer(optimizer):
-    """Nothing: updates are compiled."""
 
 
 def adapt_batches(batches):

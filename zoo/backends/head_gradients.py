@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from zoo.backends.common import product_in_float32
+
 MAX_LOGITS = 2**25  # in one chunk of tokens: 128 MiB of float32
 
 
@@ -11,8 +13,13 @@ def chunk_sizes(num_tokens, vocab_size):
     return num_chunks, -(-num_tokens // num_chunks)
 
 
-def head_gradients(hidden, table, labels, sample_weight):
-    """The two sums and the gradients of the first: float32, of the shapes of `hidden`, `table`."""
+def head_gradients(hidden, table, labels, sample_weight, product=product_in_float32):
+    """The two sums and the gradients of the first: float32, of the shapes of `hidden`, `table`.
+
+    Args:
+        product: `x @ y` of half-precision matrices, added up in float32. A sum over tokens would
+            have no room in float16, and few digits in bfloat16.
+    """
 
     def add(carry, start, hidden, labels, weight):
         sums, d_hidden, d_table = carry
@@ -23,9 +30,8 @@ def head_gradients(hidden, table, labels, sample_weight):
         is_label = ops.arange(table.shape[0], dtype="int32") == labels[:, None]
         d_logits = ops.where(is_label, d_logits - weight[:, None], d_logits)
         d_logits = ops.cast(d_logits, hidden.dtype)
-        d_chunk = ops.cast(ops.matmul(d_logits, table), "float32")
-        d_hidden = ops.slice_update(d_hidden, (start, 0), d_chunk)
-        d_table = d_table + ops.cast(ops.matmul(ops.transpose(d_logits), hidden), "float32")
+        d_hidden = ops.slice_update(d_hidden, (start, 0), product(d_logits, table))
+        d_table = d_table + product(ops.transpose(d_logits), hidden)
         return sums + chunk_sums, d_hidden, d_table
 
     num_tokens = ops.shape(hidden)[0]

@@ -1,12 +1,13 @@
 """Files of labelled text as they are published: CoNLL columns and SQuAD questions."""
 
-import codecs
 import json
 import numbers
 import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from zoo.files import read_text
 
 # Only what CoNLL-U itself writes: without tabs, "#" may as well be a sentence's first word.
 COMMENT = re.compile(r"# *(?:newdoc|newpar) *$|# *[^\s=]+(?: +id)? +=(?: |$)")
@@ -228,17 +229,4 @@ def read_json(path):
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path}, line {error.lineno}: the file must be JSON; got an error: {error.msg}."
-        ) from error
-
-
-def read_text(path):
-    with open(path, "rb") as file:
-        content = file.read().removeprefix(codecs.BOM_UTF8)
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{path}, line {line}: the file must be UTF-8; got the byte "
-            f"0x{content[error.start]:02x}. Convert it, with iconv for example."
         ) from error

@@ -1,20 +1,18 @@
 """Multi-head attention: one layer for self, cross, grouped-query, causal and cached use."""
 
-import math
-
 import keras
 from keras import ops
 
 from zoo.backends import backend
 from zoo.layers import masks
+from zoo.layers.base import Layer
 from zoo.layers.dense import Dense, as_rows
-from zoo.layers.serialization import restore_layer
 from zoo.layers.shared_context import gather_by_context
 
 
 @keras.saving.register_keras_serializable("zoo")
-class MultiHeadAttention(keras.layers.Layer):
-    """`softmax(Q K^T / sqrt(head_dim)) V` in several heads at once.
+class MultiHeadAttention(Layer):
+    """`softmax(scale * Q K^T) V` in several heads at once.
 
     Vaswani et al., 2017, https://arxiv.org/abs/1706.03762; grouped queries: Ainslie et al., 2023,
     https://arxiv.org/abs/2305.13245.
@@ -22,7 +20,10 @@ class MultiHeadAttention(keras.layers.Layer):
     The scores are left to the backend's fused kernel, without a causal mask in memory when
     nothing is padded. They are written out for `dropout` on the attention probabilities, in
     training, and on the CPU by JAX, which has no such kernel, and by PyTorch in half precision,
-    where its kernel is the slower one.
+    where its kernel is the slower one. Keys and values that serve several heads are not repeated.
+
+    Padding on the right of what a causal layer reads needs no `padding_mask`, which would be a
+    causal mask in memory: no real token sees what comes after it.
 
     Args:
         num_heads: int, the number of query heads.
@@ -33,6 +34,8 @@ class MultiHeadAttention(keras.layers.Layer):
         position: a `RotaryEmbedding`, `ALiBi` or `RelativePositionBias` layer, or None.
         dropout: float, the rate on the attention probabilities.
         use_bias: bool, for all projections.
+        scale: float, what the products of queries and keys are multiplied by; None for
+            `1 / sqrt(head_dim)`.
         kernel_initializer: for the query, key and value kernels.
         output_initializer: for the output kernel; None for `kernel_initializer`.
 
@@ -41,6 +44,8 @@ class MultiHeadAttention(keras.layers.Layer):
             `context`.
         context: `(batch, context_length, context_dim)`, what cross-attention reads.
         padding_mask: `(batch, key_length)`, True for keys that are real tokens.
+        attention_mask: `(1 or batch, 1 or num_heads, query_length, key_length)`, True for what may
+            be seen, where the other masks allow it too.
         cache: `(keys, values)` as made by `make_cache`, each
             `(batch, num_kv_heads, cache_length, head_dim)`. It is used up by the call, which may
             write into it: go on with the one that is returned. A cross-attention's cache is what
@@ -65,6 +70,7 @@ class MultiHeadAttention(keras.layers.Layer):
         position=None,
         dropout=0.0,
         use_bias=True,
+        scale=None,
         kernel_initializer="glorot_uniform",
         output_initializer=None,
         **kwargs,
@@ -74,9 +80,10 @@ class MultiHeadAttention(keras.layers.Layer):
         self.num_kv_heads = num_kv_heads or num_heads
         self.head_dim = head_dim
         self.causal = causal
-        self.position = restore_layer(position)
+        self.position = position
         self.dropout = dropout
         self.use_bias = use_bias
+        self.scale = scale
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer or kernel_initializer)
         if num_heads % self.num_kv_heads:
@@ -123,7 +130,17 @@ class MultiHeadAttention(keras.layers.Layer):
         layer.build(input_shape)
         return layer
 
-    def call(self, x, context=None, padding_mask=None, cache=None, start=0, training=None):
+    def call(
+        self,
+        x,
+        context=None,
+        padding_mask=None,
+        attention_mask=None,
+        cache=None,
+        start=0,
+        training=None,
+    ):
+        self._check_context(context, cache)
         if self.is_cross:
             query = self._split_heads(self.query(as_rows(x)), self.num_heads, x)
             cached = self.project_context(context) if cache is None else cache
@@ -136,10 +153,27 @@ class MultiHeadAttention(keras.layers.Layer):
                 cache = _write(cache[0], _swap(key), start), _write(cache[1], _swap(value), start)
                 if not _is_zero(start):
                     key, value = _swap(cache[0]), _swap(cache[1])
-        attended = self._attend(query, key, value, padding_mask, start, training)
+        if padding_mask is not None:
+            padding_mask = masks.padding_mask_to_attention(padding_mask)
+        if attention_mask is not None:
+            attention_mask = ops.cast(attention_mask, "bool")
+        mask = masks.combine_masks(padding_mask, attention_mask)
+        attended = self._attend(query, key, value, mask, start, training)
         rows = ops.reshape(attended, (-1, self.num_heads * self.head_dim))
         output = ops.reshape(self.output_projection(rows), ops.shape(x))
         return output if cache is None else (output, cache)
+
+    def _check_context(self, context, cache):
+        if self.is_cross and context is None and cache is None:
+            raise ValueError(
+                f"{self.name} is a cross-attention, as its first call made it: pass the context "
+                "that it reads, or the cache that project_context makes of one."
+            )
+        if context is not None and not self.is_cross:
+            raise ValueError(
+                f"{self.name} is a self-attention, as its first call made it: it reads no context. "
+                "Make another layer for cross-attention."
+            )
 
     def project_context(self, context):
         """Keys and values of a cross-attention, `(batch, num_kv_heads, context_length, head_dim)`
@@ -159,60 +193,60 @@ class MultiHeadAttention(keras.layers.Layer):
     def _project(self, x, start):
         query_dim, kv_dim = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
         rows = self.qkv(as_rows(x))
-        query, key, value = ops.split(rows, [query_dim, query_dim + kv_dim], axis=-1)
-        query = self._split_heads(query, self.num_heads, x)
-        key = self._split_heads(key, self.num_kv_heads, x)
-        value = self._split_heads(value, self.num_kv_heads, x)
+        # On PyTorch, ops.split of a list would wait for the GPU.
+        query = self._split_heads(rows[:, :query_dim], self.num_heads, x)
+        key = self._split_heads(rows[:, query_dim : query_dim + kv_dim], self.num_kv_heads, x)
+        value = self._split_heads(rows[:, query_dim + kv_dim :], self.num_kv_heads, x)
         if self.position is not None:
-            query = self.position.rotate(query, start=start)
-            key = self.position.rotate(key, start=start)
+            query, key = (  # a position of another dtype policy answers in that
+                ops.cast(self.position.rotate(x, start=start), self.compute_dtype)
+                for x in (query, key)
+            )
         return query, key, value
 
-    def _attend(self, query, key, value, padding_mask, start, training):
-        group = self.num_heads // self.num_kv_heads
-        if group > 1:
-            key, value = ops.repeat(key, group, axis=2), ops.repeat(value, group, axis=2)
+    def _attend(self, query, key, value, mask, start, training):
+        """What queries `(batch, length, heads, head_dim)` make of keys and values."""
         query_length, key_length = ops.shape(query)[1], ops.shape(key)[1]
         bias = None
         if self.position is not None:
-            bias = self.position.bias(query_length, key_length, start=start)
+            bias = self.position.bias(query_length, key_length, start=start, query=query, key=key)
         drop = bool(training) and self.dropout > 0
         write_out = drop or backend.writes_attention_out(query, key_length)
-        mask = None if padding_mask is None else masks.padding_mask_to_attention(padding_mask)
         is_causal = self.causal and not self.is_cross
         # The kernel's own causal mask needs queries and keys to start together.
-        can_be_implied = _is_zero(start) and mask is None and bias is None and not write_out
-        if is_causal and not can_be_implied:
-            mask = masks.combine_masks(masks.causal_mask(query_length, key_length, start), mask)
-            is_causal = False
-        if padding_mask is not None:  # no other mask hides everything from a query
-            mask = masks.open_empty_rows(mask)
+        if is_causal and _is_zero(start) and mask is None and bias is None and not write_out:
+            attended = backend.attention(query, key, value, is_causal=True, scale=self.scale)
+            return ops.cast(attended, self.compute_dtype)
+        if mask is not None:  # a causal mask hides nothing but the future
+            future = masks.causal_mask(query_length, key_length, start) if is_causal else None
+            mask = masks.open_empty_rows(masks.combine_masks(future, mask))
+        elif is_causal:
+            mask = masks.causal_mask(query_length, key_length, start)
+        groups = self.num_heads // self.num_kv_heads
+        query = _fold(query, groups)
+        bias, mask = (_fold_rows(x, groups, query_length) for x in (bias, mask))
         if write_out:
-            return self._attend_in_the_open(query, key, value, bias, mask, drop)
-        if bias is not None and mask is not None:  # the kernels take only one of the two
-            bias, mask = _mask_bias(bias, mask), None
-        attended = ops.dot_product_attention(
-            query, key, value, bias=bias, mask=mask, is_causal=is_causal
-        )
-        return ops.cast(attended, self.compute_dtype)
+            attended = self._attend_in_the_open(query, key, value, bias, mask, drop)
+        else:
+            attended = backend.attention(query, key, value, bias, mask, scale=self.scale)
+        return _unfold(ops.cast(attended, self.compute_dtype), groups)
 
     def _attend_in_the_open(self, query, key, value, bias, mask, drop):
         if self.compute_dtype == "float16":  # XLA would add up in float16
             query, key, value = (ops.cast(x, "float32") for x in (query, key, value))
-        scores = ops.einsum("bqhd,bkhd->bhqk", query, key) / math.sqrt(self.head_dim)
-        scores = ops.cast(scores, "float32")
+        scale = self.head_dim**-0.5 if self.scale is None else self.scale
+        scores = ops.cast(ops.einsum("bqhd,bkhd->bhqk", query, key) * scale, "float32")
         if bias is not None:
             scores = scores + ops.cast(bias, "float32")
         if mask is not None:
-            scores = _mask_bias(scores, mask)
+            scores = backend.hide(scores, mask)
         # Keras warns of a softmax over one key.
         only_one = scores.shape[-1] == 1
         probabilities = ops.ones_like(scores) if only_one else ops.softmax(scores, axis=-1)
         probabilities = ops.cast(probabilities, value.dtype)
         if drop:
             probabilities = self.probability_dropout(probabilities, training=True)
-        attended = ops.einsum("bhqk,bkhd->bqhd", probabilities, value)
-        return ops.cast(attended, self.compute_dtype)
+        return ops.einsum("bhqk,bkhd->bqhd", probabilities, value)
 
     def _split_heads(self, projected, num_heads, x):
         """Projected rows of `x` to `(batch, length, num_heads, head_dim)`."""
@@ -223,29 +257,46 @@ class MultiHeadAttention(keras.layers.Layer):
         output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
         return output if cache is None else (output, cache)
 
-    def get_config(self):
-        config = {
-            "num_heads": self.num_heads,
-            "num_kv_heads": self.num_kv_heads,
-            "head_dim": self.head_dim,
-            "causal": self.causal,
-            "position": self.position and keras.saving.serialize_keras_object(self.position),
-            "dropout": self.dropout,
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "output_initializer": keras.initializers.serialize(self.output_initializer),
-        }
-        return {**super().get_config(), **config}
-
 
 def _is_zero(start):
     return isinstance(start, int) and start == 0
 
 
-def _mask_bias(bias, mask):
-    """Fold a boolean mask into an additive one, with a value that float16 can hold."""
-    lowest = -3e4 if keras.backend.standardize_dtype(bias.dtype) == "float16" else -1e30
-    return ops.where(mask, bias, ops.cast(lowest, bias.dtype))
+def _fold(query, groups):
+    """Put the heads that share a key's head below one another: they are more queries of it.
+
+    `(batch, length, heads, head_dim)` to `(batch, groups * length, heads / groups, head_dim)`.
+    """
+    if groups == 1:
+        return query
+    batch_size, (num_heads, head_dim) = ops.shape(query)[0], query.shape[2:]
+    heads = num_heads // groups
+    query = ops.reshape(query, (batch_size, -1, heads, groups, head_dim))
+    return ops.reshape(ops.transpose(query, (0, 3, 1, 2, 4)), (batch_size, -1, heads, head_dim))
+
+
+def _unfold(attended, groups):
+    """The way back from `_fold`."""
+    if groups == 1:
+        return attended
+    batch_size, (heads, head_dim) = ops.shape(attended)[0], attended.shape[2:]
+    attended = ops.reshape(attended, (batch_size, groups, -1, heads, head_dim))
+    attended = ops.transpose(attended, (0, 2, 3, 1, 4))
+    return ops.reshape(attended, (batch_size, -1, heads * groups, head_dim))
+
+
+def _fold_rows(scores, groups, query_length):
+    """A bias or a mask for what `_fold` makes of the queries."""
+    if scores is None or groups == 1:
+        return scores
+    heads, rows = scores.shape[1:3]
+    if heads == 1:
+        return scores if rows == 1 else ops.tile(scores, (1, 1, groups, 1))
+    if rows == 1:
+        shape = (ops.shape(scores)[0], heads, query_length, ops.shape(scores)[-1])
+        scores = ops.broadcast_to(scores, shape)
+    shape = (ops.shape(scores)[0], heads // groups, groups * query_length, ops.shape(scores)[-1])
+    return ops.reshape(scores, shape)
 
 
 def _swap(x):

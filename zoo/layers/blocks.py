@@ -2,13 +2,13 @@
 
 import keras
 
-from zoo.layers.serialization import restore_layer
+from zoo.layers.base import Layer
 
 NORMS = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
 
 
 @keras.saving.register_keras_serializable("zoo")
-class TransformerBlock(keras.layers.Layer):
+class TransformerBlock(Layer):
     """Attention and feed-forward, each with a residual connection and a norm.
 
     Post-norm, `x = norm(x + f(x))`, is Vaswani et al., 2017, https://arxiv.org/abs/1706.03762.
@@ -35,12 +35,16 @@ class TransformerBlock(keras.layers.Layer):
         x: `(batch, length, hidden_dim)`.
         context: `(batch, context_length, context_dim)`, for the cross-attention.
         padding_mask: `(batch, key_length)`, True for real tokens of `x`.
+        attention_mask: what the self-attention may see besides; see `MultiHeadAttention`.
         context_padding_mask: `(batch, context_length)`, True for real tokens of `context`.
         cache: a dict from `make_cache`, or None.
         start: position of `x[:, 0]` in the cache, an int or `(batch,)` int tensor.
 
     Returns:
         `(batch, length, hidden_dim)`; with a cache, the pair of that and the updated cache.
+
+    Raises:
+        ValueError: an unknown norm; a context that nothing reads, or none where one is read.
     """
 
     def __init__(
@@ -57,9 +61,9 @@ class TransformerBlock(keras.layers.Layer):
         super().__init__(**kwargs)
         if norm not in NORMS:
             raise ValueError(f"norm must be one of {sorted(NORMS)}; got {norm!r}.")
-        self.attention = restore_layer(attention)
-        self.feed_forward = restore_layer(feed_forward)
-        self.cross_attention = restore_layer(cross_attention)
+        self.attention = attention
+        self.feed_forward = feed_forward
+        self.cross_attention = cross_attention
         self.pre_norm = pre_norm
         self.norm = norm
         self.norm_epsilon = norm_epsilon
@@ -76,6 +80,7 @@ class TransformerBlock(keras.layers.Layer):
         return NORMS[self.norm](epsilon=self.norm_epsilon, dtype=self.dtype_policy, name=name)
 
     def build(self, x_shape, context_shape=None):
+        self._check_context(context_shape is not None)
         self.attention_norm.build(x_shape)
         self.attention.build(x_shape)
         if self.cross_attention is not None:
@@ -90,11 +95,13 @@ class TransformerBlock(keras.layers.Layer):
         context=None,
         padding_mask=None,
         context_padding_mask=None,
+        attention_mask=None,
         cache=None,
         start=0,
         training=None,
     ):
         cache = None if cache is None else dict(cache)
+        self._check_context(context is not None, cache)
 
         def sublayer(name, x, layer, norm, **inputs):
             y = norm(x) if self.pre_norm else x
@@ -111,6 +118,7 @@ class TransformerBlock(keras.layers.Layer):
             self.attention,
             self.attention_norm,
             padding_mask=padding_mask,
+            attention_mask=attention_mask,
             start=start,
             training=training,
         )
@@ -127,9 +135,23 @@ class TransformerBlock(keras.layers.Layer):
         x = sublayer("feed_forward", x, self.feed_forward, self.feed_forward_norm)
         return x if cache is None else (x, cache)
 
+    def _check_context(self, has_context, cache=None):
+        if has_context and self.cross_attention is None:
+            raise ValueError(
+                f"{self.name} has no cross-attention, so it reads no context. Make it with "
+                "cross_attention=MultiHeadAttention(...), or pass no context."
+            )
+        is_cached = cache is not None and "cross_attention" in cache
+        if self.cross_attention is not None and not (has_context or is_cached):
+            raise ValueError(
+                f"{self.name} has a cross-attention: pass the context that it reads, or a cache "
+                "from make_cache(..., context=...)."
+            )
+
     def make_cache(self, batch_size, length, context=None):
         """An empty self-attention cache and, with `context`, the cross-attention's full one."""
         cache = {"attention": self.attention.make_cache(batch_size, length)}
+        self._check_context(context is not None)
         if self.cross_attention is not None:
             cache["cross_attention"] = self.cross_attention.project_context(context)
         return cache
@@ -137,16 +159,3 @@ class TransformerBlock(keras.layers.Layer):
     def compute_output_spec(self, x, *args, cache=None, **kwargs):
         output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
         return output if cache is None else (output, cache)
-
-    def get_config(self):
-        serialize = keras.saving.serialize_keras_object
-        config = {
-            "attention": serialize(self.attention),
-            "feed_forward": serialize(self.feed_forward),
-            "cross_attention": self.cross_attention and serialize(self.cross_attention),
-            "pre_norm": self.pre_norm,
-            "norm": self.norm,
-            "norm_epsilon": self.norm_epsilon,
-            "dropout": self.dropout,
-        }
-        return {**super().get_config(), **config}

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zoo.backends import backend
+from zoo.layers.adapters import KeepsAdapters
 
 
 def take_rows(table, ids):
@@ -20,10 +21,16 @@ def take_rows(table, ids):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class TokenEmbedding(keras.layers.ReversibleEmbedding):
+class TokenEmbedding(KeepsAdapters, keras.layers.ReversibleEmbedding):
     """Keras' `ReversibleEmbedding`, reading its table with `take_rows`."""
 
     def call(self, inputs, reverse=False):
         if reverse:
             return super().call(inputs, reverse=True)
         return ops.cast(take_rows(self.embeddings, inputs), self.compute_dtype)
+
+    def compute_mask(self, inputs, mask=None):
+        """Where ids are not 0, if `mask_zero`; hidden states on their way to logits have none."""
+        if keras.backend.is_float_dtype(inputs.dtype):
+            return None
+        return keras.layers.Embedding.compute_mask(self, inputs, mask)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from zoo.layers.base import Layer
 from zoo.layers.dense import Dense, as_rows
 from zoo.layers.embedding import take_rows
 from zoo.layers.feedforward import get_activation
@@ -10,7 +11,7 @@ from zoo.layers.initializers import Normal
 
 
 @keras.saving.register_keras_serializable("zoo")
-class SegmentEmbedding(keras.layers.Layer):
+class SegmentEmbedding(Layer):
     """One learned vector for each of the texts that are read together.
 
     Devlin et al., 2019, section 3, https://arxiv.org/abs/1810.04805
@@ -47,7 +48,7 @@ class SegmentEmbedding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class Pooler(keras.layers.Layer):
+class Pooler(Layer):
     """`tanh(W h + b)` of the first position, which stands for the whole row.
 
     Devlin et al., 2019, https://arxiv.org/abs/1810.04805
@@ -67,7 +68,7 @@ class Pooler(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class MeanPooling(keras.layers.Layer):
+class MeanPooling(Layer):
     """The mean over the positions of real tokens.
 
     Reimers and Gurevych, 2019, https://arxiv.org/abs/1908.10084
@@ -81,17 +82,19 @@ class MeanPooling(keras.layers.Layer):
     """
 
     def call(self, hidden, padding_mask=None):
+        states = ops.cast(hidden, "float32")  # float16 has no room for sums
         if padding_mask is None:
-            return ops.mean(hidden, axis=1)
-        weight = ops.cast(padding_mask, hidden.dtype)[:, :, None]
-        return ops.divide_no_nan(ops.sum(hidden * weight, axis=1), ops.sum(weight, axis=1))
+            return ops.cast(ops.mean(states, axis=1), hidden.dtype)
+        weight = ops.cast(padding_mask, "float32")[:, :, None]
+        mean = ops.divide_no_nan(ops.sum(states * weight, axis=1), ops.sum(weight, axis=1))
+        return ops.cast(mean, hidden.dtype)
 
     def compute_output_spec(self, hidden, padding_mask=None):
         return keras.KerasTensor((hidden.shape[0], hidden.shape[-1]), dtype=self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable("zoo")
-class TakePositions(keras.layers.Layer):
+class TakePositions(Layer):
     """The hidden states of some positions of each row.
 
     Call arguments:
@@ -114,7 +117,7 @@ class TakePositions(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class PredictionTransform(keras.layers.Layer):
+class PredictionTransform(Layer):
     """`norm(f(W h + b))`, between an encoder and its tied table in masked language modelling.
 
     Devlin et al., 2019, https://arxiv.org/abs/1810.04805
@@ -148,7 +151,7 @@ class PredictionTransform(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class Bias(keras.layers.Layer):
+class Bias(Layer):
     """A learned number for each feature, added: the bias of a tied table."""
 
     def build(self, x_shape):

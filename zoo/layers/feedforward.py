@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zoo.backends import backend
+from zoo.layers.base import Layer
 from zoo.layers.dense import Dense, as_rows
 
 
@@ -22,7 +23,7 @@ def get_activation(name):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class FeedForward(keras.layers.Layer):
+class FeedForward(Layer):
     """`W2 f(W1 x + b1) + b2`, the same at every position.
 
     Vaswani et al., 2017, section 3.3, https://arxiv.org/abs/1706.03762
@@ -80,16 +81,6 @@ class FeedForward(keras.layers.Layer):
 
     def compute_output_shape(self, x_shape):
         return x_shape
-
-    def get_config(self):
-        config = {
-            "mlp_dim": self.mlp_dim,
-            "activation": keras.activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "output_initializer": keras.initializers.serialize(self.output_initializer),
-        }
-        return {**super().get_config(), **config}
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -44,5 +44,7 @@ def open_empty_rows(mask):
 
 def positions(start, length):
     """Positions `start, start + 1, ...` as int32 `(1 or batch, length)`."""
+    if isinstance(start, int):  # on PyTorch, a number of its own would be sent to the GPU
+        return ops.arange(start, start + length, dtype="int32")[None]
     start = ops.reshape(ops.cast(start, "int32"), (-1, 1))
     return start + ops.arange(length, dtype="int32")

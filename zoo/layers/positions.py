@@ -9,21 +9,22 @@ on the scores.
 import math
 
 import keras
-import numpy as np
 from keras import ops
 
 from zoo.layers import masks
+from zoo.layers.base import Layer
 from zoo.layers.embedding import TokenEmbedding
 
 
 @keras.saving.register_keras_serializable("zoo")
-class PositionEmbedding(keras.layers.Layer):
+class PositionEmbedding(Layer):
     """One learned vector per position.
 
     Gehring et al., 2017, https://arxiv.org/abs/1705.03122; used by BERT and GPT.
 
     Args:
         max_length: int, the number of positions in the table.
+        initializer: for the table.
 
     Call arguments:
         x: `(batch, length, hidden_dim)`, only its shape and dtype matter.
@@ -66,10 +67,13 @@ class PositionEmbedding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class SinusoidalPositions(keras.layers.Layer):
+class SinusoidalPositions(Layer):
     """Fixed sines and cosines: `sin(p / base^(2i/d))` at feature 2i, `cos` of it at 2i + 1.
 
     Vaswani et al., 2017, section 3.5, https://arxiv.org/abs/1706.03762
+
+    Args:
+        base: float.
 
     Call arguments:
         x: `(batch, length, hidden_dim)`, `hidden_dim` even.
@@ -87,6 +91,11 @@ class SinusoidalPositions(keras.layers.Layer):
         self.base = base
 
     def build(self, x_shape):
+        if len(x_shape) != 3:
+            raise ValueError(
+                "SinusoidalPositions are added to embeddings (batch, length, hidden_dim); got an "
+                f"input of shape {tuple(x_shape)}."
+            )
         _require_even(self, x_shape[-1], "hidden_dim", x_shape)
 
     def call(self, x, start=0):
@@ -99,15 +108,24 @@ class SinusoidalPositions(keras.layers.Layer):
         return keras.KerasTensor((batch, *x.shape[1:]), dtype=self.compute_dtype)
 
 
-class AttentionPosition(keras.layers.Layer):
+class AttentionPosition(Layer):
     """A position that acts inside attention; subclasses change one of the two methods."""
 
     def rotate(self, x, start=0):
         """Turn queries or keys `(batch, length, heads, head_dim)` by their positions."""
         return x
 
-    def bias(self, query_length, key_length, start=0):
-        """What to add to the scores, `(1 or batch, heads, query_length, key_length)`, or None."""
+    def bias(self, query_length, key_length, start=0, query=None, key=None):
+        """What to add to the scores, `(1 or batch, heads, query_length, key_length)`, or None.
+
+        Args:
+            query_length, key_length: ints.
+            start: position of the first query among the keys, an int or `(batch,)` int tensor.
+            query: `(batch, query_length, heads, head_dim)`, already turned, for scores that depend
+                on what is asked, as in Transformer-XL (Dai et al., 2019) and DeBERTa (He et al.,
+                2021).
+            key: `(batch, key_length, kv_heads, head_dim)`, already turned.
+        """
         return None
 
 
@@ -117,6 +135,9 @@ class RotaryEmbedding(AttentionPosition):
 
     Su et al., 2021, https://arxiv.org/abs/2104.09864. Feature i is paired with feature
     i + head_dim/2, as in GPT-NeoX and Llama checkpoints.
+
+    Args:
+        base: float.
 
     Call arguments:
         x: `(batch, length, heads, head_dim)`, `head_dim` even.
@@ -162,18 +183,18 @@ class ALiBi(AttentionPosition):
         super().__init__(**kwargs)
         self.num_heads = num_heads
 
-    def bias(self, query_length, key_length, start=0):
+    def bias(self, query_length, key_length, start=0, query=None, key=None):
         distance = ops.abs(_distance(query_length, key_length, start))[:, None, :, :]
-        slopes = ops.convert_to_tensor(alibi_slopes(self.num_heads), dtype="float32")
+        slopes = alibi_slopes(self.num_heads)
         return -slopes[:, None, None] * ops.cast(distance, "float32")
 
 
 def alibi_slopes(num_heads):
     """The paper's slopes; for a count that is not a power of two, its official extension."""
     power = 2 ** math.floor(math.log2(num_heads))
-    slopes = [2 ** (-8 * (i + 1) / power) for i in range(power)]
-    extra = [2 ** (-4 * (2 * i + 1) / power) for i in range(num_heads - power)]
-    return slopes + extra
+    head = ops.arange(1, num_heads + 1, dtype="float32")
+    exponent = ops.where(head <= power, 8 * head, 8 * (head - power) - 4)
+    return ops.exp2(exponent * (-1 / power))
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -201,7 +222,7 @@ class RelativePositionBias(AttentionPosition):
     def build(self, input_shape=None):
         self.table.build(None)
 
-    def bias(self, query_length, key_length, start=0):
+    def bias(self, query_length, key_length, start=0, query=None, key=None):
         if not self.built:
             self.build()
         buckets = self._bucket(-_distance(query_length, key_length, start))
@@ -209,26 +230,22 @@ class RelativePositionBias(AttentionPosition):
 
     def _bucket(self, offset):
         """Map key position minus query position to a bucket number."""
-        num_buckets = self.num_buckets
-        bucket = ops.zeros_like(offset)
-        if self.bidirectional:
-            num_buckets //= 2
-            bucket = ops.where(offset > 0, num_buckets, 0)
-            distance = ops.abs(offset)
-        else:
-            distance = ops.maximum(-offset, 0)
+        num_buckets = self.num_buckets // 2 if self.bidirectional else self.num_buckets
+        is_after = ops.cast(offset > 0, "int32")
+        distance = ops.abs(offset) if self.bidirectional else -offset * (1 - is_after)
         exact = num_buckets // 2
-        ratio = ops.log(ops.cast(ops.maximum(distance, exact), "float32") / exact)
-        ratio = ratio / math.log(self.max_distance / exact)
-        far = exact + ops.cast(ratio * (num_buckets - exact), "int32")
-        far = ops.minimum(far, num_buckets - 1)
-        return bucket + ops.where(distance < exact, distance, far)
+        ratio = ops.log(ops.cast(distance, "float32") / exact)  # below 0 for those that are exact
+        ratio = ops.clip(ratio / math.log(self.max_distance / exact), 0, 1)
+        far = ops.clip(exact + ops.cast(ratio * (num_buckets - exact), "int32"), 0, num_buckets - 1)
+        bucket = ops.where(distance < exact, distance, far)
+        return bucket + num_buckets * is_after if self.bidirectional else bucket
 
 
 def _angles(position, dim, base):
     """`(1 or batch, length)` positions to `(1 or batch, length, dim / 2)` angles in radians."""
-    frequency = base ** (-np.arange(0, dim, 2, dtype="float32") / dim)
-    return ops.cast(position, "float32")[:, :, None] * ops.convert_to_tensor(frequency)
+    # Made where it is used: a NumPy array would go to the GPU in every layer.
+    frequency = ops.exp(-math.log(base) / dim * ops.arange(0, dim, 2, dtype="float32"))
+    return ops.cast(position, "float32")[:, :, None] * frequency
 
 
 def _distance(query_length, key_length, start):

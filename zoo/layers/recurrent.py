@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zoo.backends import backend
+from zoo.layers.base import Layer
 
 HELD = 1e4  # a gate of this is 1, and of its negative 0, in every dtype
 GATES = {
@@ -13,7 +14,7 @@ GATES = {
 
 
 @keras.saving.register_keras_serializable("zoo")
-class LSTMLayer(keras.layers.Layer):
+class LSTMLayer(Layer):
     """A long short-term memory over a sequence.
 
     Hochreiter and Schmidhuber, 1997, https://doi.org/10.1162/neco.1997.9.8.1735, with the forget
@@ -112,7 +113,7 @@ class LSTMLayer(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class BidirectionalLSTM(keras.layers.Layer):
+class BidirectionalLSTM(Layer):
     """Two LSTMs, one of which reads from the right; each position sees the whole sequence.
 
     Graves and Schmidhuber, 2005, https://doi.org/10.1016/j.neunet.2005.06.042

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zoo.backends import backend
+from zoo.layers.base import Layer
 from zoo.layers.dense import Dense
 from zoo.layers.recurrent import LSTMLayer, symbolic_state
 from zoo.layers.recurrent_dropout import LockedDropout
@@ -13,7 +14,7 @@ ATTENTIONS = ("luong", "bahdanau", None)
 
 
 @keras.saving.register_keras_serializable("zoo")
-class LuongAttention(keras.layers.Layer):
+class LuongAttention(Layer):
     """Multiplicative attention, `score = query . (W key)`.
 
     Luong et al., 2015, section 3.1, "general", https://arxiv.org/abs/1508.04025
@@ -88,7 +89,7 @@ class BahdanauAttention(LuongAttention):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class RecurrentDecoder(keras.layers.Layer):
+class RecurrentDecoder(Layer):
     """A stack of LSTMs that starts from a source's states and looks at its memory at every step.
 
     With Luong's attention it looks after the stack has read a token; all tokens of a target are

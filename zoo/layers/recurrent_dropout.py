@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from zoo.layers.base import Layer
 from zoo.layers.embedding import take_rows
 
 
@@ -22,7 +23,7 @@ class LockedDropout(keras.layers.SpatialDropout1D):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class WordDropout(keras.layers.Layer):
+class WordDropout(Layer):
     """Dropout of whole words: a word is dropped wherever it stands in a batch, or nowhere.
 
     Gal and Ghahramani, 2016, section 4.2, https://arxiv.org/abs/1512.05287.

@@ -1,9 +1,12 @@
 """What every backbone shares: it remembers its own arguments and checks its inputs."""
 
-import inspect
+from types import MappingProxyType
 
 import keras
 from keras import ops
+
+from zoo.arguments import DTYPES, LENGTH, RATE, Integer, check_values, taken
+from zoo.layers.base import bound_arguments
 
 
 class TokenModel(keras.Model):
@@ -20,6 +23,21 @@ class TokenModel(keras.Model):
     def call(self, inputs, training=None, mask=None):
         return super().call(as_inputs(inputs, self.optional_inputs), training=training, mask=mask)
 
+    def compute_output_spec(self, inputs, training=None, mask=None):
+        """As `keras.Model` has it; shapes are those with all inputs, whichever are given."""
+        given = {name: x for name, x in as_inputs(inputs).items() if x is not None}
+        return super().compute_output_spec({**self.input, **given}, training, mask)
+
+
+ENCODER_TASKS = (
+    "masked_lm",
+    "pretraining",
+    "text_classification",
+    "token_classification",
+    "question_answering",
+    "embedding",
+)
+
 
 class Backbone(TokenModel):
     """A functional model from token ids to hidden states.
@@ -27,44 +45,69 @@ class Backbone(TokenModel):
     A subclass builds its layers and calls `super().__init__(inputs=..., outputs=...)`. Its
     constructor's arguments are its whole config: plain numbers, strings and booleans. Its
     `token_embedding` is also the table of its head (Press and Wolf, 2017,
-    https://arxiv.org/abs/1608.05859).
+    https://arxiv.org/abs/1608.05859), unless it has a `head` of its own.
 
     Attributes:
+        family: what a config calls it.
+        tasks: names of the tasks that it can do.
+        arguments: `{name: what it may be}` of the arguments that it may take; see `zoo.arguments`.
+        head: a `Dense` to the vocabulary, or None where the head is the tied table.
         is_recurrent: bool, whether what it keeps of the tokens before is a state, which has no
             length, and which padding would change.
         default_pooling: what `zoo.TextClassifier` makes of its hidden states.
     """
 
+    family = None
+    tasks = ()
+    arguments = MappingProxyType(
+        {
+            "vocab_size": Integer(1, 2**24),
+            "num_layers": Integer(1, 2**8),
+            "num_heads": Integer(1, 2**12),
+            "hidden_dim": Integer(1, 2**17),
+            "mlp_dim": Integer(1, 2**20),
+            "max_length": LENGTH,
+            "dropout": RATE,
+            "attention_dropout": RATE,
+            "norm_epsilon": RATE,
+            "dtype": DTYPES,
+        }
+    )
     is_recurrent = False
     default_pooling = "first"
 
     def __new__(cls, *args, **kwargs):
         instance = super().__new__(cls, *args, **kwargs)
         if args or kwargs:  # Keras calls __new__ bare while it swaps base classes
-            bound = inspect.signature(cls.__init__).bind(instance, *args, **kwargs)
-            bound.apply_defaults()
-            arguments = dict(bound.arguments)
-            arguments.pop("self")
-            arguments |= arguments.pop("kwargs", {})
+            arguments = bound_arguments(instance, args, kwargs)
+            # Of dtypes Keras knows more.
+            declared = cls.arguments.keys() & taken(cls).keys() - {"dtype"}
+            check_values(cls, {name: arguments[name] for name in declared}, cls.__name__)
             object.__setattr__(instance, "_arguments", arguments)
         return instance
 
     def __init__(self, *args, dtype=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.dtype_policy = keras.dtype_policies.get(dtype)  # a functional model forgets its own
+        self.head = None
 
     def logits(self, hidden):
-        """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)` by the tied table."""
-        return self.token_embedding(hidden, reverse=True)
+        """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)`."""
+        if self.head is None:
+            return self.token_embedding(hidden, reverse=True)
+        return self.head(hidden)
 
     @property
     def has_plain_head(self):
         """Whether `logits` is no more than a product with `head_table`."""
-        return self.token_embedding.quantization_mode is None
+        layer = self.token_embedding if self.head is None else self.head
+        return layer.quantization_mode is None and not getattr(layer, "use_bias", False)
 
     def head_table(self):
-        """The tied table `(vocab_size, hidden_dim)` in the compute dtype."""
-        return ops.cast(self.token_embedding.embeddings, self.compute_dtype)
+        """What a plain head multiplies by, `(vocab_size, hidden_dim)`, in the compute dtype."""
+        if self.head is None:
+            return ops.cast(self.token_embedding.embeddings, self.compute_dtype)
+        return ops.transpose(ops.cast(self.head.kernel, self.compute_dtype))
 
     def get_config(self):
         """The constructor's arguments, with the dtype policy spelled out."""

@@ -2,16 +2,11 @@
 
 import keras
 
-from zoo.layers import (
-    FeedForward,
-    MultiHeadAttention,
-    PositionEmbedding,
-    TokenEmbedding,
-    TransformerBlock,
-)
+from zoo.arguments import Integer
 from zoo.layers.encoder_parts import SegmentEmbedding
 from zoo.layers.initializers import Normal
-from zoo.models.base import Backbone, token_inputs
+from zoo.models.base import ENCODER_TASKS, Backbone, token_inputs
+from zoo.models.parts import Parts
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -44,6 +39,9 @@ class BERT(Backbone):
         Hidden states `(batch, length, hidden_dim)`.
     """
 
+    family = "bert"
+    tasks = ENCODER_TASKS
+    arguments = Backbone.arguments | {"num_segments": Integer(0, 2**8)}
     separators_between = 1  # separator tokens between two texts of a row
 
     def __init__(
@@ -61,43 +59,25 @@ class BERT(Backbone):
         dtype=None,
         **kwargs,
     ):
-        dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
-
-        token_embedding = TokenEmbedding(
-            vocab_size,
-            hidden_dim,
-            embeddings_initializer=Normal(0.02),
-            dtype=dtype,
-            name="token_embedding",
+        parts = Parts(
+            dtype,
+            num_heads,
+            dropout,
+            attention_dropout,
+            pre_norm=False,
+            norm_epsilon=norm_epsilon,
         )
-        position_embedding = PositionEmbedding(
-            max_length, initializer=Normal(0.02), dtype=dtype, name="position_embedding"
-        )
-        embedding_norm = keras.layers.LayerNormalization(
-            epsilon=norm_epsilon, dtype=dtype, name="embedding_norm"
-        )
-        embedding_dropout = keras.layers.Dropout(dropout, dtype=dtype, name="embedding_dropout")
+        token_embedding = parts.token_embedding(vocab_size, hidden_dim, Normal(0.02))
+        position_embedding = parts.position_embedding(max_length, Normal(0.02))
+        embedding_norm = parts.norm("embedding_norm")
+        embedding_dropout = parts.embedding_dropout()
         blocks = [
-            TransformerBlock(
-                MultiHeadAttention(
-                    num_heads,
-                    dropout=attention_dropout,
-                    kernel_initializer=Normal(0.02),
-                    dtype=dtype,
-                    name="attention",
+            parts.block(
+                f"block_{i}",
+                parts.attention(kernel_initializer=Normal(0.02)),
+                parts.feed_forward(
+                    mlp_dim or 4 * hidden_dim, "gelu", kernel_initializer=Normal(0.02)
                 ),
-                FeedForward(
-                    mlp_dim or 4 * hidden_dim,
-                    activation="gelu",
-                    kernel_initializer=Normal(0.02),
-                    dtype=dtype,
-                    name="feed_forward",
-                ),
-                pre_norm=False,
-                norm_epsilon=norm_epsilon,
-                dropout=dropout,
-                dtype=dtype,
-                name=f"block_{i}",
             )
             for i in range(num_layers)
         ]
@@ -108,13 +88,13 @@ class BERT(Backbone):
         x = x + position_embedding(x)
         if num_segments:
             segment_embedding = SegmentEmbedding(
-                num_segments, initializer=Normal(0.02), dtype=dtype, name="segment_embedding"
+                num_segments, initializer=Normal(0.02), dtype=parts.dtype, name="segment_embedding"
             )
             x = x + segment_embedding(x, segment_ids=inputs["segment_ids"])
         x = embedding_dropout(embedding_norm(x))
         for block in blocks:
             x = block(x, padding_mask=inputs["padding_mask"])
-        super().__init__(inputs=inputs, outputs=x, dtype=dtype, **kwargs)
+        super().__init__(inputs=inputs, outputs=x, dtype=parts.dtype, **kwargs)
 
         self.optional_inputs = optional_inputs
         self.token_embedding = token_embedding

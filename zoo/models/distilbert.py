@@ -15,6 +15,8 @@ class DistilBERT(BERT):
     Arguments, call arguments and result are those of `BERT`.
     """
 
+    family = "distilbert"
+
     def __init__(
         self,
         vocab_size,
@@ -29,17 +31,4 @@ class DistilBERT(BERT):
         dtype=None,
         **kwargs,
     ):
-        super().__init__(
-            vocab_size,
-            num_layers,
-            num_heads,
-            hidden_dim,
-            mlp_dim=mlp_dim,
-            max_length=max_length,
-            num_segments=0,
-            dropout=dropout,
-            attention_dropout=attention_dropout,
-            norm_epsilon=norm_epsilon,
-            dtype=dtype,
-            **kwargs,
-        )
+        super().__init__(**self._arguments, num_segments=0)

@@ -2,19 +2,13 @@
 
 import keras
 
-from zoo.layers import (
-    FeedForward,
-    MultiHeadAttention,
-    PositionEmbedding,
-    TokenEmbedding,
-    TransformerBlock,
-)
 from zoo.layers.initializers import Normal
-from zoo.models.base import Backbone, token_inputs
+from zoo.models.decoder import Decoder
+from zoo.models.parts import Parts
 
 
 @keras.saving.register_keras_serializable("zoo")
-class GPT(Backbone):
+class GPT(Decoder):
     """GPT-2, from token ids to hidden states.
 
     Radford et al., 2019, "Language Models are Unsupervised Multitask Learners": learned
@@ -32,14 +26,11 @@ class GPT(Backbone):
         attention_dropout: float, on attention probabilities. Above 0 it leaves the fused kernel.
         dtype: a dtype policy such as `"float32"` or `"mixed_bfloat16"`.
 
-    Call arguments:
-        inputs: a dict of `token_ids`, int `(batch, length)`, and optionally `padding_mask`,
-            `(batch, length)`; or the token ids alone. Padding goes on the right, where causality
-            alone already hides it: a mask then changes nothing but the padded rows themselves.
-
-    Returns:
-        Hidden states `(batch, length, hidden_dim)`.
+    Call arguments and result are those of `Decoder`: padding goes on the right.
     """
+
+    family = "gpt"
+    tasks = ("causal_lm",)
 
     def __init__(
         self,
@@ -54,83 +45,33 @@ class GPT(Backbone):
         dtype=None,
         **kwargs,
     ):
-        dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+        parts = Parts(dtype, num_heads, dropout, attention_dropout)
         # GPT-2 scales residual projections by 1/sqrt(2N) so depth does not grow variance.
         residual_stddev = 0.02 / (2 * num_layers) ** 0.5
 
-        token_embedding = TokenEmbedding(
-            vocab_size,
-            hidden_dim,
-            embeddings_initializer=Normal(0.02),
-            dtype=dtype,
-            name="token_embedding",
+        super().__init__(
+            token_embedding=parts.token_embedding(vocab_size, hidden_dim, Normal(0.02)),
+            position_embedding=parts.position_embedding(max_length, Normal(0.01)),
+            embedding_dropout=parts.embedding_dropout(),
+            blocks=[
+                parts.block(
+                    f"block_{i}",
+                    parts.attention(
+                        causal=True,
+                        kernel_initializer=Normal(0.02),
+                        output_initializer=Normal(residual_stddev),
+                    ),
+                    parts.feed_forward(
+                        mlp_dim or 4 * hidden_dim,
+                        "gelu_tanh",
+                        kernel_initializer=Normal(0.02),
+                        output_initializer=Normal(residual_stddev),
+                    ),
+                )
+                for i in range(num_layers)
+            ],
+            norm=parts.norm("norm"),
+            max_length=max_length,
+            dtype=parts.dtype,
+            **kwargs,
         )
-        position_embedding = PositionEmbedding(
-            max_length, initializer=Normal(0.01), dtype=dtype, name="position_embedding"
-        )
-        embedding_dropout = keras.layers.Dropout(dropout, dtype=dtype, name="embedding_dropout")
-        blocks = [
-            TransformerBlock(
-                MultiHeadAttention(
-                    num_heads,
-                    causal=True,
-                    dropout=attention_dropout,
-                    kernel_initializer=Normal(0.02),
-                    output_initializer=Normal(residual_stddev),
-                    dtype=dtype,
-                    name="attention",
-                ),
-                FeedForward(
-                    mlp_dim or 4 * hidden_dim,
-                    activation="gelu_tanh",
-                    kernel_initializer=Normal(0.02),
-                    output_initializer=Normal(residual_stddev),
-                    dtype=dtype,
-                    name="feed_forward",
-                ),
-                norm_epsilon=1e-5,
-                dropout=dropout,
-                dtype=dtype,
-                name=f"block_{i}",
-            )
-            for i in range(num_layers)
-        ]
-        norm = keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype, name="norm")
-
-        inputs = token_inputs()
-        x = token_embedding(inputs["token_ids"])
-        x = embedding_dropout(x + position_embedding(x))
-        for block in blocks:
-            x = block(x, padding_mask=inputs["padding_mask"])
-        super().__init__(inputs=inputs, outputs=norm(x), dtype=dtype, **kwargs)
-
-        self.token_embedding = token_embedding
-        self.position_embedding = position_embedding
-        self.blocks = blocks
-        self.norm = norm
-        self.vocab_size = vocab_size
-        self.max_length = max_length
-
-    def make_cache(self, batch_size, length):
-        """Empty keys and values of every block for `length` positions."""
-        return [block.make_cache(batch_size, length) for block in self.blocks]
-
-    def call_with_cache(self, token_ids, cache, start):
-        """Hidden states of new tokens, which see themselves and what the cache holds.
-
-        Args:
-            token_ids: int `(batch, length)`.
-            cache: from `make_cache` or an earlier call.
-            start: position of `token_ids[:, 0]`: the int 0 for an empty cache, or an int
-                `(batch,)` tensor.
-
-        Returns:
-            Hidden states `(batch, length, hidden_dim)` and the updated cache.
-        """
-        x = self.token_embedding(token_ids)
-        x = x + self.position_embedding(x, start=start)
-        new_cache = []
-        for block, block_cache in zip(self.blocks, cache, strict=True):
-            x, block_cache = block(x, cache=block_cache, start=start)
-            new_cache.append(block_cache)
-        return self.norm(x), new_cache

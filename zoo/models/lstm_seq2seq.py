@@ -3,15 +3,17 @@
 import keras
 from keras import ops
 
+from zoo.arguments import Boolean, Choice
 from zoo.layers import TokenEmbedding
+from zoo.layers.base import Layer
 from zoo.layers.dense import Dense
 from zoo.layers.initializers import Normal
-from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer, symbolic_state
-from zoo.layers.recurrent_attention import RecurrentDecoder
+from zoo.layers.recurrent import GATES, BidirectionalLSTM, LSTMLayer, symbolic_state
+from zoo.layers.recurrent_attention import ATTENTIONS, RecurrentDecoder
 from zoo.layers.recurrent_dropout import LockedDropout
 from zoo.models.base import Backbone
+from zoo.models.encoder_decoder import pair_inputs
 from zoo.models.lstm import check_widths
-from zoo.models.transformer import pair_inputs
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -40,7 +42,7 @@ class LSTMSeq2Seq(Backbone):
         dtype: a dtype policy such as `"float32"` or `"mixed_bfloat16"`.
 
     Call arguments:
-        inputs: those of `zoo.models.Transformer`. Padding goes on the right.
+        inputs: those of `EncoderDecoder`. Padding goes on the right.
 
     Returns:
         Hidden states of the target, `(batch, target_length, hidden_dim)`.
@@ -49,6 +51,13 @@ class LSTMSeq2Seq(Backbone):
         ValueError: an unknown attention, or a width that two directions cannot share.
     """
 
+    family = "lstm_seq2seq"
+    tasks = ("seq2seq",)
+    arguments = Backbone.arguments | {
+        "attention": Choice(*ATTENTIONS),
+        "bidirectional": Boolean(),
+        "gate": Choice(*GATES),
+    }
     optional_inputs = ("padding_mask", "decoder_padding_mask")
 
     def __init__(
@@ -160,7 +169,7 @@ class LSTMSeq2Seq(Backbone):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class RecurrentEncoder(keras.layers.Layer):
+class RecurrentEncoder(Layer):
     """A stack of LSTMs over a source, and the states that a decoder of it starts from.
 
     Args:

@@ -17,6 +17,7 @@ class RoBERTa(BERT):
     Arguments, call arguments and result are those of `BERT`.
     """
 
+    family = "roberta"
     separators_between = 2
 
     def __init__(
@@ -33,17 +34,4 @@ class RoBERTa(BERT):
         dtype=None,
         **kwargs,
     ):
-        super().__init__(
-            vocab_size,
-            num_layers,
-            num_heads,
-            hidden_dim,
-            mlp_dim=mlp_dim,
-            max_length=max_length,
-            num_segments=0,
-            dropout=dropout,
-            attention_dropout=attention_dropout,
-            norm_epsilon=norm_epsilon,
-            dtype=dtype,
-            **kwargs,
-        )
+        super().__init__(**self._arguments, num_segments=0)

@@ -4,19 +4,20 @@ from keras.src.backend import rnn
 
 from zoo.backends.common import (
     adapt_batches,
+    attention,
     from_numpy,
+    hide,
     in_order,
     product,
     recompute,
     reorder_rows,
-    speed_up_optimizer,
     stop_tuning,
     write_rows,
 )
-from zoo.backends.head_gradients import head_gradients
 from zoo.backends.jax.compiling import compile_function, compile_loop
-from zoo.backends.jax.kernels import empty, take_rows, writes_attention_out
+from zoo.backends.jax.kernels import empty, head_gradients, take_rows, writes_attention_out
 from zoo.backends.jax.lstm import lstm
+from zoo.backends.jax.training import Trainer
 
 COMPILES_EACH_SHAPE = True
 WRITES_SAVED_MODELS = False
@@ -24,19 +25,21 @@ WRITES_SAVED_MODELS = False
 __all__ = [
     "COMPILES_EACH_SHAPE",
     "WRITES_SAVED_MODELS",
+    "Trainer",
     "adapt_batches",
+    "attention",
     "compile_function",
     "compile_loop",
     "empty",
     "from_numpy",
     "head_gradients",
+    "hide",
     "in_order",
     "lstm",
     "product",
     "recompute",
     "reorder_rows",
     "rnn",
-    "speed_up_optimizer",
     "stop_tuning",
     "take_rows",
     "write_rows",

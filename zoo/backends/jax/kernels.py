@@ -1,12 +1,25 @@
 """What XLA does best in its own way."""
 
+import functools
+
 import jax
+import jax.numpy as jnp
 from keras import ops
+
+from zoo.backends import head_gradients as in_chunks
 
 
 def writes_attention_out(query, key_length):
     """Whether the formula is no slower than the kernel, and its gradient faster: on the CPU."""
     return jax.default_backend() == "cpu"
+
+
+def product_in_float32(x, y):
+    """`x @ y`, added up in float32 by the units that multiply half precision."""
+    return jnp.matmul(x, y, preferred_element_type=jnp.float32)
+
+
+head_gradients = functools.partial(in_chunks.head_gradients, product=product_in_float32)
 
 
 def take_rows(table, ids):

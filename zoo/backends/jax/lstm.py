@@ -9,9 +9,14 @@ import jax.numpy as jnp
 from keras import ops
 from keras.src import backend
 
+from zoo.backends.jax.kernels import product_in_float32
+
 
 def lstm(x, state, kernel, recurrent_kernel, bias):
     """What `zoo.layers.recurrent.read_sequence` does; the arguments are those."""
+    # cuDNN as JAX calls it knows float32 alone, and says so only while the call is lowered.
+    if any(part.dtype != jnp.float32 for part in (x, *state, kernel, recurrent_kernel, bias)):
+        return scan_lstm(x, state, kernel, recurrent_kernel, bias)
     try:  # Keras' call of cuDNN
         _, sequence, last = backend.lstm(
             x,
@@ -76,11 +81,16 @@ def _backward(kept, gradients):
     inputs = d_sequence.swapaxes(0, 1), gates, cell, cell_before
     d_state, d_gates = jax.lax.scan(step, d_last, inputs, reverse=True)
     d_rows = d_gates.reshape(-1, d_gates.shape[-1])
+
+    def weight_gradient(inputs):  # a sum over all tokens
+        rows = inputs.reshape(-1, inputs.shape[-1])
+        return product_in_float32(rows.T, d_rows).astype(kernel.dtype)
+
     return (
         (d_gates @ kernel.T).swapaxes(0, 1),
         d_state,
-        x.swapaxes(0, 1).reshape(-1, x.shape[-1]).T @ d_rows,
-        hidden_before.reshape(-1, hidden_before.shape[-1]).T @ d_rows,
+        weight_gradient(x.swapaxes(0, 1)),
+        weight_gradient(hidden_before),
         d_rows.sum(axis=0),
     )
 

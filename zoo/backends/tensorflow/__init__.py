@@ -4,17 +4,18 @@ from keras.src.backend import rnn
 
 from zoo.backends.common import (
     from_numpy,
+    hide,
     in_order,
     product,
     recompute,
     reorder_rows,
-    speed_up_optimizer,
     write_rows,
 )
 from zoo.backends.head_gradients import head_gradients
 from zoo.backends.tensorflow.compiling import compile_function, compile_loop
 from zoo.backends.tensorflow.data import adapt_batches, stop_tuning
-from zoo.backends.tensorflow.kernels import empty, lstm, take_rows, writes_attention_out
+from zoo.backends.tensorflow.kernels import attention, empty, lstm, take_rows, writes_attention_out
+from zoo.backends.tensorflow.training import Trainer
 
 COMPILES_EACH_SHAPE = False
 WRITES_SAVED_MODELS = True
@@ -22,19 +23,21 @@ WRITES_SAVED_MODELS = True
 __all__ = [
     "COMPILES_EACH_SHAPE",
     "WRITES_SAVED_MODELS",
+    "Trainer",
     "adapt_batches",
+    "attention",
     "compile_function",
     "compile_loop",
     "empty",
     "from_numpy",
     "head_gradients",
+    "hide",
     "in_order",
     "lstm",
     "product",
     "recompute",
     "reorder_rows",
     "rnn",
-    "speed_up_optimizer",
     "stop_tuning",
     "take_rows",
     "write_rows",

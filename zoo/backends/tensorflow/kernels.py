@@ -3,10 +3,20 @@
 import tensorflow as tf
 from keras import ops
 
+from zoo.backends import common
+
 
 def writes_attention_out(query, key_length):
     """Whether the formula is faster than the kernel."""
     return False
+
+
+def attention(query, key, value, bias=None, mask=None, is_causal=False, scale=None):
+    """What `zoo.backends.common.attention` does. There is no kernel here that groups heads."""
+    groups = query.shape[2] // key.shape[2]
+    if groups > 1:
+        key, value = ops.repeat(key, groups, axis=2), ops.repeat(value, groups, axis=2)
+    return common.attention(query, key, value, bias, mask, is_causal, scale)
 
 
 def take_rows(table, ids):

@@ -3,12 +3,13 @@
 from keras.src.backend import rnn
 
 from zoo.backends.common import adapt_batches, stop_tuning
-from zoo.backends.torch.adam import speed_up_optimizer
 from zoo.backends.torch.compiling import compile_function, compile_loop
 from zoo.backends.torch.head_gradients import head_gradients
 from zoo.backends.torch.kernels import (
+    attention,
     empty,
     from_numpy,
+    hide,
     in_order,
     recompute,
     reorder_rows,
@@ -18,6 +19,7 @@ from zoo.backends.torch.kernels import (
 )
 from zoo.backends.torch.lstm import lstm
 from zoo.backends.torch.products import product
+from zoo.backends.torch.training import Trainer
 
 COMPILES_EACH_SHAPE = False
 WRITES_SAVED_MODELS = False
@@ -25,19 +27,21 @@ WRITES_SAVED_MODELS = False
 __all__ = [
     "COMPILES_EACH_SHAPE",
     "WRITES_SAVED_MODELS",
+    "Trainer",
     "adapt_batches",
+    "attention",
     "compile_function",
     "compile_loop",
     "empty",
     "from_numpy",
     "head_gradients",
+    "hide",
     "in_order",
     "lstm",
     "product",
     "recompute",
     "reorder_rows",
     "rnn",
-    "speed_up_optimizer",
     "stop_tuning",
     "take_rows",
     "write_rows",

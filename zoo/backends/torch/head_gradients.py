@@ -28,9 +28,16 @@ def head_gradients(hidden, table, labels, sample_weight):
         d_logits = d_logits.to(hidden.dtype)
         d_hidden[rows] = linear(d_logits, table.T)
         if d_table is None:
-            d_table = (d_logits.T @ states).float()
+            d_table = product_in_float32(d_logits.T, states)
         elif hidden.dtype == torch.float32:
             d_table.addmm_(d_logits.T, states)
         else:
-            d_table += d_logits.T @ states
+            d_table += product_in_float32(d_logits.T, states)
     return sums, d_hidden, d_table
+
+
+def product_in_float32(x, y):
+    """`x @ y`, added up in float32: a sum over tokens would have no room in float16."""
+    if x.dtype != torch.float32 and x.is_cuda:
+        return torch.mm(x, y, out_dtype=torch.float32)
+    return x.float() @ y.float()

@@ -3,6 +3,9 @@
 import ml_dtypes
 import torch
 from keras import ops, tree
+from keras.src.backend.torch.core import get_device, to_torch_dtype
+
+from zoo.backends.common import lowest
 
 
 def writes_attention_out(query, key_length):
@@ -11,6 +14,32 @@ def writes_attention_out(query, key_length):
     Beyond 512 keys the formula's memory would weigh more than its time.
     """
     return query.device.type == "cpu" and query.element_size() == 2 and key_length <= 512
+
+
+def attention(query, key, value, bias=None, mask=None, is_causal=False, scale=None):
+    """What `zoo.backends.common.attention` does, by PyTorch's kernel, which groups heads itself.
+
+    Keras repeats the keys of a group, and sends a number to the GPU for every mask.
+    """
+    if bias is not None:
+        bias = bias.to(query.dtype)
+        mask = bias if mask is None else hide(bias, mask)
+    query, key, value = (x.transpose(1, 2) for x in (query, key, value))
+    attended = torch.nn.functional.scaled_dot_product_attention(
+        query,
+        key,
+        value,
+        attn_mask=mask,
+        is_causal=is_causal,
+        scale=scale,
+        enable_gqa=query.shape[1] != key.shape[1],
+    )
+    return attended.transpose(1, 2)
+
+
+def hide(scores, mask):
+    """Scores that no softmax sees where a mask is False, with a value that float16 can hold."""
+    return torch.where(mask, scores, lowest(scores.dtype))
 
 
 def recompute(function, *tensors):
@@ -28,7 +57,7 @@ def write_rows(cache, update, position):
 
     In place: `ops.scatter_update` copies.
     """
-    rows = ops.arange(update.shape[0])[:, None]
+    rows = ops.arange(update.shape[0], dtype="int32")[:, None]
     cache[rows, :, position] = ops.transpose(update, (0, 2, 1, 3))
     return cache
 
@@ -49,7 +78,7 @@ def in_order(x):
 
 def empty(shape, dtype):
     """A tensor of any values, whose memory is not touched."""
-    return ops.convert_to_tensor(torch.empty(shape, dtype=getattr(torch, dtype)))
+    return torch.empty(shape, dtype=to_torch_dtype(dtype), device=get_device())
 
 
 def from_numpy(array):

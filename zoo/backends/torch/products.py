@@ -22,9 +22,14 @@ def linear(x, weight):
 
 
 def has_fast_products(device, *dtypes):
-    """Whether oneDNN is there for these tensors."""
+    """Whether oneDNN is there for these tensors.
+
+    Compilers, `torch.jit.trace` and exporters get the plain product, for which they have rules.
+    """
     return (
         device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
         and all(dtype == torch.float32 for dtype in dtypes)
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.exporting.checks import check_word_piece
-from zoo.exporting.graph_normalizer import GraphNormalizer
-from zoo.exporting.graph_tokenizer import CODE_POINTS, NO_KEY, shift, to_code_points
+from zoo.exporting.tokenizers.byte_pairs import CODE_POINTS, NO_KEY, shift, to_code_points
+from zoo.exporting.tokenizers.normalizer import GraphNormalizer
 
 # The two roots of the tree of pieces: a word's first piece starts at the one, others at the other.
 BEGINS, CONTINUES = range(2)

@@ -2,22 +2,21 @@
 
 import tensorflow as tf
 
-from zoo.exporting.graph_beam import search_tokens
+from zoo.exporting.decoding import draw, search
 from zoo.exporting.graph_functions import (
     MAX_NEW_TOKENS,
     SAMPLING,
     TEXT,
-    cut_before,
     graph_function,
     length_rule,
+    longest_of,
     require,
     require_ids,
     require_rules,
     sampling_rules,
 )
-from zoo.exporting.graph_generation import write_tokens
-from zoo.exporting.graph_rows import non_empty
-from zoo.exporting.graph_tokenizer import GraphTokenizer
+from zoo.exporting.rows import non_empty
+from zoo.exporting.tokenizers.byte_pairs import GraphTokenizer
 
 BEAM = (
     tf.TensorSpec([], "int32", "beam_width"),
@@ -31,8 +30,8 @@ def seq2seq_signatures(model):
     if model.tokenizer is not None:
         texts = GraphPairs(model)
         signatures["tokenize"] = tokenize_signature(texts)
-        signatures["generate"] = generate_signature(model.backbone, texts)
-        signatures["translate"] = translate_signature(model.backbone, texts)
+        signatures["generate"] = generate_signature(model, texts)
+        signatures["translate"] = translate_signature(model, texts)
     return signatures
 
 
@@ -60,31 +59,29 @@ def tokenize_signature(texts):
 
     @graph_function(TEXT)
     def tokenize(text):
-        token_ids, padding_mask = texts.sources(text)
-        return {"token_ids": token_ids, "padding_mask": padding_mask}
+        token_ids, lengths = texts.rows(text)
+        mask = tf.sequence_mask(lengths, tf.shape(token_ids)[1])
+        return {"token_ids": token_ids, "padding_mask": mask}
 
     return tokenize
 
 
-def generate_signature(backbone, texts):
+def generate_signature(model, texts):
     """`(text, max_new_tokens, temperature, top_p, seed) -> text`."""
 
     @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING)
     def generate(text, max_new_tokens, temperature, top_p, seed):
         rules = *texts.length_rules(max_new_tokens), *sampling_rules(temperature, top_p)
-        text = require_rules(text, *rules)
-        read, token, cache = start(backbone, texts, text, 1, max_new_tokens)
-        logits, cache = read(token, cache, 0)
-        sampling = temperature, top_p, seed
-        tokens = write_tokens(read, logits, cache, texts.end_id, max_new_tokens, *sampling)
-        return {"text": texts.targets(tokens)}
+        rows = texts.rows(require_rules(text, *rules))
+        tokens = draw(model.decoder, *rows, max_new_tokens, temperature, top_p, seed)
+        return {"text": texts.tokenizer.decode(tokens)}
 
     return generate
 
 
-def translate_signature(backbone, texts):
+def translate_signature(model, texts):
     """`(text, max_new_tokens, beam_width, length_penalty) -> text`."""
-    vocab_size = backbone.vocab_size
+    vocab_size = model.decoder.num_choices
 
     @graph_function(TEXT, MAX_NEW_TOKENS, *BEAM)
     def translate(text, max_new_tokens, beam_width, length_penalty):
@@ -102,44 +99,10 @@ def translate_signature(backbone, texts):
                 length_penalty,
             ),
         )
-        read, token, cache = start(backbone, texts, text, beam_width, max_new_tokens)
-        tokens = search_tokens(
-            read, token, cache, texts.end_id, max_new_tokens, beam_width, length_penalty
-        )
-        return {"text": texts.targets(tokens)}
+        beam = max_new_tokens, beam_width, length_penalty
+        return {"text": texts.tokenizer.decode(search(model.decoder, *texts.rows(text), *beam))}
 
     return translate
-
-
-def start(backbone, texts, text, copies, max_new_tokens):
-    """Read sources, before their targets are written.
-
-    Args:
-        backbone: a backbone with `encode`, `project_context`, `make_cache`, `decode` and `logits`.
-        texts: a `GraphPairs`.
-        text: strings `(batch,)`, the sources.
-        copies: int32 scalar, targets of each that are written side by side.
-        max_new_tokens: int32 scalar.
-
-    Returns:
-        `read(token, cache, step)`, which reads the tokens before those of a step and returns the
-        logits of these and the cache; the tokens before the first, int32 `(batch * copies,)`; and
-        an empty cache.
-    """
-    token_ids, padding_mask = texts.sources(text)
-    context = backbone.project_context(backbone.encode(token_ids, padding_mask))
-    source = tf.repeat(tf.range(tf.shape(token_ids)[0]), copies)
-    context, padding_mask = tf.nest.map_structure(
-        lambda x: tf.gather(x, source), (context, padding_mask)
-    )
-
-    def read(token, cache, step):
-        position = tf.fill(tf.shape(token), step)
-        hidden, cache = backbone.decode(token[:, None], cache, position, context, padding_mask)
-        return backbone.logits(hidden)[:, 0], cache
-
-    token = tf.fill(tf.shape(source), texts.start_id)
-    return read, token, backbone.make_cache(context, max_new_tokens)
 
 
 class GraphPairs:
@@ -154,15 +117,14 @@ class GraphPairs:
 
     def __init__(self, model):
         form = model.pair_format
-        self.before_source = form.before_source
-        self.start_id, self.end_id = form.start_id, form.end_id
+        self.before_source, self.end_id = form.before_source, form.end_id
         self.max_length = model.backbone.max_length
         self.tokenizer = GraphTokenizer(model.tokenizer)
 
-    def sources(self, text):
-        """Strings `(batch,)` to token ids, int32, and a padding mask, bool `(batch, length)`."""
+    def rows(self, text):
+        """Strings `(batch,)` to token ids, int32 `(batch, longest)`, and int32 lengths."""
         ids = non_empty(self.tokenizer.encode(text))
-        longest = tf.reduce_max(tf.concat([ids.row_lengths(), [0]], axis=0))
+        longest = longest_of(ids)
         around = "start and end tokens" if self.before_source else "end token"
         checked = require(
             ids.flat_values,
@@ -174,11 +136,10 @@ class GraphPairs:
         ids = ids.with_flat_values(checked)
         *before, end = (tf.fill([ids.nrows(), 1], i) for i in (*self.before_source, self.end_id))
         rows = tf.concat([*before, ids, end], axis=1)
-        lengths = rows.row_lengths()
         # Attention reads no rows if they are a token long.
-        length = tf.reduce_max(tf.concat([lengths, [1]], axis=0))
-        token_ids = rows.to_tensor(shape=tf.stack([ids.nrows(), length]))
-        return token_ids, tf.sequence_mask(lengths, length)
+        length = tf.maximum(longest_of(rows), 1)
+        shape = tf.stack([tf.cast(ids.nrows(), "int32"), length])
+        return rows.to_tensor(shape=shape), tf.cast(rows.row_lengths(), "int32")
 
     def length_rules(self, max_new_tokens):
         fits = (
@@ -187,7 +148,3 @@ class GraphPairs:
             max_new_tokens,
         )
         return length_rule(max_new_tokens), fits
-
-    def targets(self, tokens):
-        """Token ids `(batch, length)` to strings `(batch,)` of those before the end token."""
-        return self.tokenizer.decode(cut_before(tokens, self.end_id))

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tokenizers import PreTokenizedString, normalizers, pre_tokenizers
 
-from zoo.exporting.graph_tokenizer import (
+from zoo.exporting.tokenizers.byte_pairs import (
     CODE_POINTS,
     SURROGATES,
     as_utf8,

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from zoo.exporting.graph_functions import TEXT, graph_function, require, require_ids
-from zoo.exporting.graph_rows import GraphRows
+from zoo.exporting.rows import GraphRows
 from zoo.tasks import (
     BertPretrainer,
     MaskedLM,

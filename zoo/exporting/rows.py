@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from zoo.data.rows import RowFormat
 from zoo.exporting.graph_functions import require
-from zoo.exporting.graph_tokenizer import GraphTokenizer, as_utf8
-from zoo.exporting.graph_wordpiece import GraphWordPiece
+from zoo.exporting.tokenizers.byte_pairs import GraphTokenizer, as_utf8
+from zoo.exporting.tokenizers.word_pieces import GraphWordPiece
 
 
 class GraphRows:

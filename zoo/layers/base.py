@@ -1,0 +1,50 @@
+"""Layers that can be written down."""
+
+import inspect
+
+import keras
+
+KERAS_ARGUMENTS = frozenset(inspect.signature(keras.layers.Layer.__init__).parameters)
+
+
+class Layer(keras.layers.Layer):
+    """A `keras.layers.Layer` whose config is its constructor's arguments, whatever they are.
+
+    Keras writes numbers, strings and lists down by itself. Here initializers, activations, dtype
+    policies and other layers may be among them, so that no subclass needs a `get_config`.
+    """
+
+    def __new__(cls, *args, **kwargs):
+        instance = super().__new__(cls, *args, **kwargs)
+        object.__setattr__(instance, "_arguments", bound_arguments(instance, args, kwargs))
+        return instance
+
+    def get_config(self):
+        """The arguments, as JSON has them; the dtype policy and what is trainable as they are."""
+        arguments = {
+            name: keras.saving.serialize_keras_object(value)
+            for name, value in self._arguments.items()
+            if name not in KERAS_ARGUMENTS
+        }
+        return {**arguments, **super().get_config()}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{name: _restore(value) for name, value in config.items()})
+
+
+def bound_arguments(instance, args, kwargs):
+    """What a constructor is called with, by name, defaults included."""
+    bound = inspect.signature(type(instance).__init__).bind(instance, *args, **kwargs)
+    bound.apply_defaults()
+    _, *arguments = bound.arguments.items()  # the first is self
+    arguments = dict(arguments)
+    others = arguments.pop("kwargs", {})
+    return {**arguments, **others}
+
+
+def _restore(value):
+    if not (isinstance(value, dict) and "class_name" in value):
+        return value
+    # A layer that takes another builds it.
+    return keras.saving.deserialize_keras_object({**value, "build_config": None})
