@@ -33,7 +33,9 @@ def finished(tmp_path_factory):
 def test_everything_passes_and_is_told(finished):
     process, folder = finished
     rows = json.loads((folder / "results-gpu.json").read_text())["rows"]
-    failed = [(row["check"], row.get("error") or row["value"]) for row in rows if row["passed"] is False]
+    failed = [
+        (row["check"], row.get("error") or row["value"]) for row in rows if row["passed"] is False
+    ]
     assert not failed, process.stderr
     assert process.returncode == 0
     assert not [row["check"] for row in rows if "not run" in row.get("value", "")]

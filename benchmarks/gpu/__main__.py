@@ -121,15 +121,13 @@ class Run:
             # Backends agree on a CPU, so the one that compiles nothing speaks for all.
             speaker = "torch" if "torch" in backends else backends[0]
             job = Job("reference", speaker, reference=reference, quick=quick)
-            with (Path(scratch) / "errors").open("w") as errors:
-                process = job.start(errors)
+            with (Path(scratch) / "errors").open("w") as errors, job.start(errors) as process:
                 try:
                     jobs = list(plan.acceptance(checks, backends, reference, quick))
                     with ThreadPoolExecutor(len(jobs)) as pool:
                         list(pool.map(self._run, jobs))
                 finally:
                     process.kill()
-                    process.wait()
 
     def measure(self, backends):
         """One process after the other: each has the device for itself."""

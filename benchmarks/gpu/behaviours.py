@@ -217,7 +217,8 @@ def keras_file(size, dtype):
 
 @check("stream: the pieces of what generate writes")
 def streaming(size, dtype):
-    model, arguments = small.gpt(size), {"max_new_tokens": 8, "sampler": "temperature", "seed": 1}
+    model, sampler = small.gpt(size), zoo.generation.Sampler()
+    arguments = {"max_new_tokens": 8, "sampler": sampler, "seed": 1}
     whole = model.generate("The sea", strip_prompt=True, **arguments)
     pieces = "".join(model.stream("The sea", **arguments))
     return Outcome(pieces == whole, "equal" if pieces == whole else repr((pieces, whole)), "equal")
@@ -236,10 +237,10 @@ def memory_of_fit(size, dtype):
 
 @check("memory: 20 calls of generate")
 def memory_of_generate(size, dtype):
-    model = small.gpt(size)
+    model, sampler = small.gpt(size), zoo.generation.Sampler()
 
     def write():
-        model.generate(["The sea", "Nobody"], max_new_tokens=8, sampler="temperature", seed=1)
+        model.generate(["The sea", "Nobody"], max_new_tokens=8, sampler=sampler, seed=1)
 
     return growth(write, GENERATES)
 

@@ -60,8 +60,7 @@ class Job:
 
 def ask(job):
     """The one message of a process that has one; None if it died, with why."""
-    with tempfile.TemporaryFile("w+") as errors:
-        process = job.start(errors)
+    with tempfile.TemporaryFile("w+") as errors, job.start(errors) as process:
         try:
             output, _ = process.communicate(timeout=START_SECONDS)
         except subprocess.TimeoutExpired:
@@ -76,10 +75,9 @@ def run_checks(job, deadline, note):
     job.checks = list(job.checks)
     while job.checks and time.monotonic() < deadline:
         count = len(job.checks)
-        with tempfile.TemporaryFile("w+") as errors:
-            process = job.start(errors)
+        with tempfile.TemporaryFile("w+") as errors, job.start(errors) as process:
             current, why = follow(process, deadline, job.checks, note)
-            if process.poll() is None:
+            if why:
                 process.kill()
             status = process.wait()
             why = why or f"the process ended with status {status}: {last_line(errors)}"
@@ -109,7 +107,8 @@ def follow(process, deadline, remaining, note):
             lines.put(line)
         lines.put(None)
 
-    threading.Thread(target=read, daemon=True).start()
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
     current, since = None, time.monotonic()
     while True:
         limit = CHECK_SECONDS if current else START_SECONDS
@@ -119,6 +118,7 @@ def follow(process, deadline, remaining, note):
         except queue.Empty:
             return current, f"it took longer than {limit} s"
         if line is None:
+            reader.join()
             return current, ""
         if not line.startswith("{"):  # of a library that prints
             continue

@@ -22,6 +22,10 @@ def sections(results):
     if results.failed:
         yield "## What failed"
         yield failures(results.failed)
+    heard = warnings_of(results.rows)
+    if heard:
+        yield "## What was warned of"
+        yield heard
     if results.of("speed"):
         yield "## Speed"
         yield (
@@ -97,6 +101,19 @@ def failures(rows):
             entry += ["", "```", *row["trace"], "```"]
         entries.append("\n".join(entry))
     return "\n\n".join(entries)
+
+
+def warnings_of(rows):
+    """Each message once, with the check that first gave it and how many did."""
+    checks = {}
+    for row in rows:
+        for message in row.get("heard", []):
+            who = row["backend"] if row["library"] == "zoo" else row["library"]
+            checks.setdefault((who, message), []).append(f"{row['check']}, {row['precision']}")
+    return "\n".join(
+        f"- {who}: {message} ({first}" + (f" and {len(more)} more)" if more else ")")
+        for (who, message), (first, *more) in checks.items()
+    )
 
 
 def speed(rows):

@@ -8,18 +8,23 @@ process ends with `LOST`.
 """
 
 import argparse
+import contextlib
 import json
+import logging
 import os
 import re
 import sys
 import time
 import traceback
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LOST = 3  # the exit status of a process whose device no longer answers
 PATIENCE = 150  # seconds that a check waits for the numbers of the CPU
 FRAMES = 6  # of an exception, the last ones
+MOST_HEARD = 5  # warnings of a check
+LONGEST = 400  # characters of a message
 
 
 def main():
@@ -128,15 +133,41 @@ def run_all(names, run, device):
     for name in names:
         say(begins=name)
         start = time.perf_counter()
-        try:
-            result = run(name)
-            device.synchronize()
-        except Exception as error:
-            result = {"passed": False, "error": short(error), "trace": last_frames(error)}
+        with listening() as heard:
+            try:
+                result = run(name)
+                device.synchronize()
+            except Exception as error:
+                result = {"passed": False, "error": short(error), "trace": last_frames(error)}
         result["seconds"] = round(time.perf_counter() - start, 1)
+        result["heard"] = list(heard)[:MOST_HEARD]
         say(check=name, **result)
         if "error" in result and not answers(device):
             sys.exit(LOST)
+
+
+@contextlib.contextmanager
+def listening():
+    """Collect warnings, and what libraries log of what they could not do, as keys of a dict."""
+    heard = {}
+
+    class Ear(logging.Handler):
+        def emit(self, record):
+            error = record.exc_info[1] if record.exc_info else None
+            heard[plain(record.getMessage() + (f" {short(error)}" if error else ""))] = None
+
+    ear, loggers = Ear(logging.WARNING), [logging.getLogger(), logging.getLogger("absl")]
+    for logger in loggers:
+        logger.addHandler(ear)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            yield heard
+    finally:
+        for logger in loggers:
+            logger.removeHandler(ear)
+        for warning in caught:
+            heard[plain(f"{warning.category.__name__}: {warning.message}")] = None
 
 
 def answers(device):
@@ -152,9 +183,12 @@ def answers(device):
 
 
 def short(error):
-    """The start of an exception's message, without the folders of this machine."""
-    lines = " ".join(str(error).split())
-    return re.sub(r"(/[\w.@+-]+)+/", "", f"{type(error).__name__}: {lines}")[:400]
+    return plain(f"{type(error).__name__}: {error}")
+
+
+def plain(text):
+    """The start of a text in one line, without the folders of this machine."""
+    return re.sub(r"(/[\w.@+-]+)+/", "", " ".join(text.split()))[:LONGEST]
 
 
 def last_frames(error):
