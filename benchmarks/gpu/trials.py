@@ -250,7 +250,7 @@ def compare_losses(seen, expected, tolerance):
     """
     taken, due = distinct(seen), distinct(expected)
     off = max(abs(a / b - 1) for a, b in zip(taken, due, strict=False))
-    skipped, falls = len(due) - len(taken), taken[-1] < taken[0]
+    skipped, falls = len(due) - len(taken), taken[-1] < taken[0] or due[-1] >= due[0]
     told = f"{off:.1e}" + (f", {skipped} steps skipped" if skipped > 0 else "")
     return off <= tolerance and falls, told + ("" if falls else ", and does not fall")
 

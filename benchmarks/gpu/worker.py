@@ -162,6 +162,7 @@ def listening():
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("default")
+            warnings.simplefilter("ignore", DeprecationWarning)
             yield heard
     finally:
         for logger in loggers:
