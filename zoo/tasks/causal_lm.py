@@ -7,13 +7,16 @@ from keras import ops
 from zoo.arguments import LENGTH, Boolean
 from zoo.backends import backend
 from zoo.backends.buckets import LENGTHS, bucket, pad_rows
-from zoo.data.checks import check_labels, check_token_ids, is_array, is_text
+from zoo.data.batches import Examples, FullRows, RowBatches
+from zoo.data.checks import check_labels, check_token_ids
+from zoo.data.labels import checked_weights, refuse_labels
+from zoo.data.rows import checked_rows, with_tokens
 from zoo.generation import Beam, Request
 from zoo.generation.checks import check_whole
 from zoo.generation.decoder import context_length
 from zoo.layers import token_nats
 from zoo.models.base import token_inputs
-from zoo.objectives import PackedCausalLM, next_token_rows, pad
+from zoo.objectives import PackedCausalLM, next_token_rows, packed_batches
 from zoo.tasks.language_model import LanguageModel
 from zoo.tasks.stateful import StatefulRuns
 from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came
@@ -74,13 +77,45 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
                 f"{backbone.max_length}; got {sequence_length}."
             )
 
+    def rows(self, x):
+        return Examples({"token_ids": checked_rows(self.encode(x), self.backbone)})
+
+    def examples(self, x, y=None, sample_weight=None, class_weight=None, training=False):
+        """`FullRows` of documents, packed."""
+        refuse_labels(self, y)
+        weights = None if sample_weight is None else checked_weights(sample_weight, len(x))
+        documents, weights = with_tokens(self.encode(x), weights)
+        objective = PackedCausalLM(self.row_length, self._separator(), drop_remainder=training)
+        arrays = objective(documents, weights)
+        return FullRows(dict(zip(("token_ids", "labels", "weights"), arrays, strict=True)))
+
+    def make_batches(self, examples, batch_size, shuffle=False, seed=None, is_fixed=False):
+        return RowBatches(examples, batch_size, shuffle, seed, is_fixed)
+
+    def stream_batches(self, parts, batch_size, training):
+        """The rows of all documents, packed as they come."""
+
+        def documents():
+            for x, y, weights in parts:
+                refuse_labels(self, y)
+                if weights is not None:
+                    weights = checked_weights(weights, len(x))
+                ids, weights = with_tokens(self.encode(x), weights)
+                yield from zip(ids, [1.0] * len(ids) if weights is None else weights, strict=True)
+
+        separator = self._separator()
+        return packed_batches(documents(), self.row_length, batch_size, separator, training)
+
+    @property
+    def row_length(self):
+        """Tokens in a training row."""
+        return self.sequence_length or self.backbone.max_length
+
+    def _separator(self):
+        return self.special_tokens.require("between", "Packing texts into rows")
+
     def prepare(self, x, y=None, sample_weight=None, training=True):
-        if is_text(x):
-            self.require_tokenizer()
-            length = self.sequence_length or self.backbone.max_length
-            objective = PackedCausalLM(length, self.tokenizer.end_id, drop_remainder=training)
-            return objective(self.encode(x))
-        if y is None and (is_array(x) or isinstance(x, dict)):
+        if y is None:
             inputs = x if isinstance(x, dict) else {"token_ids": x}
             mask = inputs.get("padding_mask")
             x, y, shifted_weight = next_token_rows(inputs["token_ids"], mask)
@@ -90,15 +125,6 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         check_token_ids(x, self.backbone)
         check_labels(x, y, sample_weight, self.backbone)
         return x, y, sample_weight
-
-    def prepare_inputs(self, x):
-        if not is_text(x):
-            check_token_ids(x, self.backbone)
-            return x
-        token_ids, padding_mask = pad(self.encode(x))
-        inputs = {"token_ids": token_ids, "padding_mask": padding_mask}
-        check_token_ids(inputs, self.backbone)
-        return inputs
 
     def generate(
         self,
