@@ -363,7 +363,7 @@ def test_scores_and_triplets_teach_an_embedder():
         model.fit(data, scores, epochs=20, verbose=0)
         after = model.similarity(*pair)
         assert abs(after) < abs(before) if scores else after > before
-    with pytest.raises(ValueError, match="scores from -1 to 1.* got 5"):
+    with pytest.raises(ValueError, match=r"scores from -1 to 1.* got 5"):
         model.fit([pair], [5.0])
     with pytest.raises(ValueError, match="leave y out"):
         model.fit([(*pair, "a")], [1.0])
