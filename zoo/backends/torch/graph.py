@@ -110,7 +110,7 @@ def merge_repeated(traced, kept):
             continue
         if node.op == "get_attr":
             constant = getattr(traced, node.target)
-            key = constant.dtype, repr(constant.tolist())
+            key = constant.device, constant.dtype, repr(constant.tolist())
         elif node.op == "call_function":
             key = node.target, repr(node.args), repr(node.kwargs)
         else:
