@@ -9,6 +9,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports Te
 import keras
 import pytest
 
+pytest_plugins = ("tests.preset_fixtures",)
+
 # Files of few but long tests. Started last, one of them would keep a single worker busy.
 SLOW_FILES = (
     "test_encoder_export.py",
@@ -26,6 +28,8 @@ SLOW_FILES = (
     "test_recipes.py",
     "test_foreign_seq2seq.py",
     "test_beam.py",
+    "test_requests.py",
+    "test_compiled.py",
 )
 
 
@@ -58,6 +62,24 @@ def seed():
 def backend():
     """The backend under test: "jax", "torch" or "tensorflow"."""
     return keras.backend.backend()
+
+
+@pytest.fixture(scope="session")
+def bpe():
+    """A byte-level tokenizer of 320 ids."""
+    from tests.tokenizers import TEXTS
+    from zoo.tokenizers import BytePairTokenizer
+
+    return BytePairTokenizer.train(TEXTS, 320)
+
+
+@pytest.fixture(scope="session")
+def word_piece():
+    """A WordPiece tokenizer of 160 ids, in lower case."""
+    from tests.tokenizers import TEXTS
+    from zoo.tokenizers import WordPieceTokenizer
+
+    return WordPieceTokenizer.train(TEXTS, 160)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ from keras import ops
 
 import zoo
 from tests.models import tiny_backbone, with_weights
-from zoo.parameters import PARAMETERS
 
 FAMILIES = {
     "bert": zoo.models.BERT,
@@ -44,11 +43,6 @@ def test_config_makes_the_same_model(model):
     other = type(model).from_config(model.get_config())
     other.set_weights(model.get_weights())
     np.testing.assert_array_equal(hidden(model, IDS), hidden(other, IDS))
-
-
-def test_parameters_are_those_that_the_config_tells(model):
-    family = next(name for name, cls in FAMILIES.items() if type(model) is cls)
-    assert model.count_params() == PARAMETERS[family](**model.get_config())
 
 
 def test_segments_are_zeros_where_they_are_left_out():

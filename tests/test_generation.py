@@ -8,8 +8,8 @@ import pytest
 from keras import ops
 
 from tests.models import TEXTS, VOCAB_SIZE, random_ids, tiny_gpt, tokenizer
+from zoo.backends.buckets import bucket
 from zoo.generation import Greedy, MinP, Sampler, Temperature, TopK, TopP, choose_tokens
-from zoo.generation.decoder import bucket
 from zoo.generation.noise import uniform_noise
 from zoo.generation.stopping import StopBuffer
 
@@ -56,23 +56,19 @@ def test_greedy_ids_are_the_argmax_of_the_whole_model():
 @pytest.mark.slow_to_compile
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
 def test_a_batch_gives_what_its_prompts_give_alone(model, sampler):
-    together = model.generate(PROMPTS, max_new_tokens=10, sampler=sampler, seed=5)
-    alone = [
-        model.generate(p, max_new_tokens=10, sampler=sampler, seed=5 + i)
-        for i, p in enumerate(PROMPTS)
-    ]
+    arguments = {"max_new_tokens": 10, "sampler": sampler}
+    together = model.generate(PROMPTS, seed=[5, 6, 7], **arguments)
+    alone = [model.generate(p, seed=5 + i, **arguments) for i, p in enumerate(PROMPTS)]
     assert together == alone
-    seeds = model.generate(PROMPTS, max_new_tokens=10, sampler=sampler, seed=[5, 6, 7])
-    assert seeds == alone
+    assert model.generate(PROMPTS, seed=5, **arguments)[0] == alone[0]
 
 
 def test_the_same_seed_gives_the_same_text_and_others_differ(model):
     texts = [
-        model.generate("The sea", max_new_tokens=16, sampler="temperature", seed=s)
-        for s in (1, 1, 2)
+        model.generate("The sea", max_new_tokens=16, sampler="sample", seed=s) for s in (1, 1, 2)
     ]
     assert texts[0] == texts[1] != texts[2]
-    fresh = {model.generate([5], max_new_tokens=16, sampler="temperature")[-1] for _ in range(9)}
+    fresh = {model.generate([5], max_new_tokens=16, sampler="sample")[-1] for _ in range(9)}
     assert len(fresh) > 1
 
 
@@ -223,19 +219,21 @@ def test_a_strong_penalty_never_repeats():
 
 
 def test_noise_is_even_and_independent():
-    noise = uniform_noise(np.arange(200), np.zeros(200), 500)
+    noise = uniform_noise(np.arange(200), np.zeros(200), np.zeros(200), 500)
     assert noise.min() >= 0
     assert noise.max() < 1
     counts = np.histogram(noise, bins=20, range=(0, 1))[0]
     np.testing.assert_allclose(counts / noise.size, 0.05, rtol=0.05)
     assert abs(np.corrcoef(noise[:-1].ravel(), noise[1:].ravel())[0, 1]) < 0.01
     assert abs(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1]) < 0.01
-    assert len(np.unique(uniform_noise([7] * 50, np.arange(50), 1))) == 50
+    assert len(np.unique(uniform_noise([7] * 50, [0] * 50, np.arange(50), 1))) == 50
+    seeds, prompts = (x.ravel() for x in np.meshgrid(np.arange(60), np.arange(60)))
+    assert len(np.unique(uniform_noise(seeds, prompts, seeds * 0, 2), axis=0)) == 3600
 
 
 def test_noise_does_not_change_between_versions():
     np.testing.assert_allclose(
-        uniform_noise([0, 1, -1], [0, 0, 2], 2), GOLDEN_NOISE, rtol=0, atol=1e-7
+        uniform_noise([0, 1, -1], [0, 0, 0], [0, 0, 2], 2), GOLDEN_NOISE, rtol=0, atol=1e-7
     )
 
 
@@ -278,9 +276,9 @@ def test_bad_input_is_one_clear_sentence(model):
     with pytest.raises(ValueError, match=r"repetition_penalty must be above 0.*; got 0"):
         Greedy(repetition_penalty=0)
     with pytest.raises(
-        ValueError, match=r"sampler must be 'greedy', 'temperature' or .*; got 'beam'"
+        ValueError, match=r"sampler must be 'greedy', 'sample', .*'beam' or a .*; got 'random'"
     ):
-        model.generate("a", sampler="beam")
+        model.generate("a", sampler="random")
     with pytest.raises(ValueError, match=f"from 0 to {VOCAB_SIZE - 1}, .* got 300"):
         model.generate([300])
     with pytest.raises(ValueError, match="at least one whole number"):
@@ -295,7 +293,7 @@ def test_bad_input_is_one_clear_sentence(model):
         model.generate("a", stop=[""])
     with pytest.raises(ValueError, match="stop takes strings, so the prompt must be text"):
         model.generate([1], stop="x")
-    with pytest.raises(ValueError, match="num_return must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="num_return must be a whole number of at least 1; got 0"):
         model.generate("a", num_return=0)
     with pytest.raises(ValueError, match="one prompt at a time; got 2"):
         model.stream(["a", "b"])

@@ -129,7 +129,7 @@ def changed(**parts):
 @functools.cache
 def encoder(tokenizer, traced):
     tf = pytest.importorskip("tensorflow")
-    from zoo.exporting.graph_wordpiece import GraphWordPiece
+    from zoo.exporting.tokenizers.word_pieces import GraphWordPiece
 
     encode = GraphWordPiece(tokenizer).encode
     if not traced:  # which takes longer than a few calls without
@@ -300,7 +300,7 @@ def test_a_saved_model_needs_tensorflow_alone(tmp_path):
 
 def check(tokenizer):
     pytest.importorskip("tensorflow")
-    from zoo.exporting.graph_wordpiece import check_word_piece
+    from zoo.exporting.tokenizers.word_pieces import check_word_piece
 
     return check_word_piece(tokenizer)
 
@@ -330,7 +330,7 @@ def test_what_a_graph_cannot_do_is_refused(parts, problem):
 
 
 def test_other_models_are_refused():
-    from zoo.exporting.graph_wordpiece import GraphWordPiece
+    from zoo.exporting.tokenizers.word_pieces import GraphWordPiece
 
     with pytest.raises(ValueError, match=r"of this one: its model is BPE\. A task without"):
         GraphWordPiece(BytePairTokenizer.train(["a few words"], vocab_size=260))

@@ -83,15 +83,6 @@ def test_a_bidirectional_one_sees_everything_but_padding():
         assert (np.abs(moved)[0, 0].max() > 1e-5) == changes
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_parameters_are_counted_before_they_are_made(bidirectional):
-    arguments = {"vocab_size": 50, "num_layers": 3, "hidden_dim": 16, "inner_dim": 24}
-    for more in ({}, {"inner_dim": None}):
-        config = {**arguments, **more, "bidirectional": bidirectional}
-        count = zoo.parameters.count_parameters({"family": "lstm", "backbone": config})
-        assert count == zoo.models.LSTM(**config).count_params()
-
-
 def test_dropouts_act_in_training_alone():
     rates = {"dropout": 0.5, "input_dropout": 0.3, "word_dropout": 0.2, "weight_dropout": 0.5}
     backbone = zoo.models.LSTM(VOCAB_SIZE, 1, 16, **rates)
@@ -143,7 +134,7 @@ def test_greedy_ids_are_the_argmax_of_the_whole_model_for_each_prompt():
 @pytest.mark.slow_to_compile
 def test_a_batch_and_a_stream_give_what_a_prompt_gives_alone(model):
     arguments = {"max_new_tokens": 10, "sampler": Temperature(1.3)}
-    together = model.generate(PROMPTS, seed=5, **arguments)
+    together = model.generate(PROMPTS, seed=[5 + i for i in range(len(PROMPTS))], **arguments)
     for i, prompt in enumerate(PROMPTS):
         assert model.generate(prompt, seed=5 + i, **arguments) == together[i]
     pieces = list(model.stream(TEXTS[1], seed=3, **arguments))

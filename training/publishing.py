@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 
 import zoo
+from zoo.files import replacing, write_atomically
+from zoo.folders import replace_folder
 
 CURVE_NAME = "loss_curve.png"
 
@@ -50,17 +52,26 @@ def write_facts(folder, source, metric, **entries):
     path = Path(folder) / "config.json"
     config = json.loads(path.read_text(encoding="utf-8")) | entries
     config["card"] = {"source": source, "licence": "Apache-2.0", "metric": metric}
-    path.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_atomically(path, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
 def save_beside_card(model, folder):
-    """Write a preset in half precision into a folder that may hold a card and a tokenizer."""
-    with tempfile.TemporaryDirectory() as scratch:
-        made = Path(scratch) / "preset"
-        zoo.save(model, made, weights_dtype="float16")
-        has_card = (Path(folder) / "README.md").exists()
-        kept = shutil.ignore_patterns(*(["README.md"] if has_card else []))
-        shutil.copytree(made, folder, ignore=kept, dirs_exist_ok=True)
+    """Write a preset in half precision into a folder that may hold a card and a tokenizer.
+
+    The folder is replaced in one step; what else it holds is kept.
+    """
+    folder = Path(folder).resolve()
+
+    def write(partial):
+        if folder.is_dir():
+            shutil.copytree(folder, partial, dirs_exist_ok=True)
+        kept = shutil.ignore_patterns(*(["README.md"] if (partial / "README.md").exists() else []))
+        with tempfile.TemporaryDirectory() as scratch:
+            made = Path(scratch) / folder.name
+            zoo.save(model, made, weights_dtype="float16")
+            shutil.copytree(made, partial, ignore=kept, dirs_exist_ok=True)
+
+    replace_folder(folder, write)
 
 
 def measure(model, held_out):
@@ -107,7 +118,7 @@ def write_measurements(card, table):
     if start not in text or end not in text:
         raise ValueError(f"{card} must have the marks {start} and {end}, to write between them.")
     before, after = text.split(start)[0], text.split(end)[1]
-    card.write_text(f"{before}{start}\n{table}\n{end}{after}", encoding="utf-8")
+    write_atomically(card, f"{before}{start}\n{table}\n{end}{after}")
 
 
 def draw_curve(log_file, picture, measure="loss", unit="nats per token"):
@@ -135,5 +146,6 @@ def draw_curve(log_file, picture, measure="loss", unit="nats per token"):
     axes.set_ylabel(f"loss ({unit})")
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(picture, dpi=120)
+    with replacing(picture) as scratch:
+        figure.savefig(scratch, dpi=120, format="png")
     pyplot.close(figure)

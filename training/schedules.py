@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from zoo.tasks.schedules import InverseSquareRoot
+from zoo.optimizers import InverseSquareRoot
 
 __all__ = ["InverseSquareRoot", "WarmupStableDecay"]
 

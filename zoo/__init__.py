@@ -6,7 +6,8 @@ from importlib.metadata import version
 from zoo import backends, data, generation, layers, models, objectives, tokenizers
 from zoo.catalog import list_presets
 from zoo.exporting import export
-from zoo.loading import load, save
+from zoo.loading import load
+from zoo.saving import save
 from zoo.tasks import (
     BertPretrainer,
     CausalLM,

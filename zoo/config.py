@@ -1,106 +1,23 @@
 """The config.json of a preset: read, checked, and what may be changed about it.
 
-A config names no class and no module: it chooses from the two tables below, and each value is
-checked before anything is made.
+A config names no class and no module: it chooses a family and a task by their names, and each value
+is checked as their classes declare it, before anything is made.
 """
 
-import inspect
+import hashlib
+import json
 
 import keras
 
-from zoo import hub
+from zoo import arguments, hub
 from zoo import weights as weight_files
-from zoo.data.labels import check_labels_list
-from zoo.layers.recurrent import GATES
-from zoo.layers.recurrent_attention import ATTENTIONS
-from zoo.models import BERT, GPT, LSTM, DistilBERT, LSTMSeq2Seq, RoBERTa, Transformer
-from zoo.models.transformer import POSITIONS
-from zoo.tasks import (
-    BertPretrainer,
-    CausalLM,
-    MaskedLM,
-    QuestionAnswerer,
-    Seq2SeqLM,
-    TextClassifier,
-    TextEmbedder,
-    TokenClassifier,
-)
+from zoo.arguments import shown
+from zoo.models import FAMILIES
+from zoo.tasks import TASKS
+from zoo.tokenizers import SpecialTokens
 
 FORMAT_VERSION = 1
 MAX_CONFIG_BYTES = 2**20
-MAX_LABELS = 2**16
-
-FAMILIES = {
-    "gpt": GPT,
-    "bert": BERT,
-    "roberta": RoBERTa,
-    "distilbert": DistilBERT,
-    "transformer": Transformer,
-    "lstm": LSTM,
-    "lstm_seq2seq": LSTMSeq2Seq,
-}
-TASKS = {
-    "causal_lm": CausalLM,
-    "seq2seq": Seq2SeqLM,
-    "masked_lm": MaskedLM,
-    "pretraining": BertPretrainer,
-    "text_classification": TextClassifier,
-    "token_classification": TokenClassifier,
-    "question_answering": QuestionAnswerer,
-    "embedding": TextEmbedder,
-}
-DECODER_TASKS = ("causal_lm",)
-SEQ2SEQ_TASKS = ("seq2seq",)
-ENCODER_TASKS = tuple(name for name in TASKS if name not in DECODER_TASKS + SEQ2SEQ_TASKS)
-LSTM_TASKS = ("causal_lm", "text_classification", "token_classification")
-FAMILY_TASKS = {  # others are encoders
-    "gpt": DECODER_TASKS,
-    "transformer": SEQ2SEQ_TASKS,
-    "lstm": LSTM_TASKS,
-    "lstm_seq2seq": SEQ2SEQ_TASKS,
-}
-
-# Of every argument that a config or an override may give: its type and range. Which ones a class
-# takes, and which it needs, its signature says; None is allowed where it is the default.
-ARGUMENTS = {
-    "vocab_size": (int, 1, 2**24),
-    "num_layers": (int, 1, 2**10),
-    "num_heads": (int, 1, 2**12),
-    "hidden_dim": (int, 1, 2**17),
-    "mlp_dim": (int, 1, 2**20),
-    "inner_dim": (int, 1, 2**17),
-    "max_length": (int, 1, 2**24),
-    "sequence_length": (int, 1, 2**24),
-    "source_length": (int, 1, 2**24),
-    "target_length": (int, 1, 2**24),
-    "num_segments": (int, 0, 2**8),
-    "norm_epsilon": (float, 0, 1),
-    "mask_rate": (float, 0, 1),
-    "head_dropout": (float, 0, 1),
-    "scale": (float, 0, 1e6),
-    "window_stride": (int, 1, 2**24),
-    "max_answer_length": (int, 1, 2**24),
-    "no_answer_threshold": (float, -1e6, 1e6),
-    "whole_words": (bool,),
-    "position": POSITIONS,
-    "attention": ATTENTIONS,
-    "pre_norm": (bool,),
-    "tied": (bool,),
-    "gate": tuple(GATES),
-    "source_start": (bool,),
-    "label_smoothing": (float, 0, 1),
-    "labels": (list,),
-    "pooling": ("first", "mean"),
-    "dropout": (float, 0, 1),
-    "attention_dropout": (float, 0, 1),
-    "input_dropout": (float, 0, 1),
-    "word_dropout": (float, 0, 1),
-    "weight_dropout": (float, 0, 1),
-    "bidirectional": (bool,),
-    "stateful": (bool,),
-    "dtype": ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16"),
-}
-MADE_BY_LOAD = ("self", "backbone", "tokenizer", "kwargs")  # never in a config
 
 SECTIONS = {
     "format_version": int,
@@ -108,25 +25,36 @@ SECTIONS = {
     "task": str,
     "backbone": dict,
     "task_arguments": dict,
+    "special_tokens": dict,  # of the task, where they are not the tokenizer's usual ones
+    "tokenizer": str,  # its fingerprint
+    "frozen": list,  # paths of layers that are not trained
     "card": dict,
 }
-OPTIONAL_SECTIONS = ("task_arguments", "card")
-JSON_NAMES = {int: "an integer", str: "a text", dict: "an object"}
+OPTIONAL_SECTIONS = ("task_arguments", "special_tokens", "tokenizer", "frozen", "card")
+JSON_NAMES = {int: "an integer", str: "a text", dict: "an object", list: "a list"}
+
+# What others call our arguments, and what to use here.
+OTHER_NAMES = {
+    "num_labels": "labels=['a', 'b'], a name for each class",
+    "num_classes": "labels=['a', 'b'], a name for each class",
+    "id2label": "labels=['a', 'b'], the names in order",
+    "torch_dtype": "dtype='bfloat16', or another policy of Keras",
+    "max_seq_length": "sequence_length=128, or max_length for the longest text of all",
+    "load_weights": "weights=True or False",
+    "pretrained": "weights=True or False",
+}
 
 
 def read_config(path):
     """The checked contents of a config.json, with every section there."""
-    size = path.stat().st_size
-    if size > MAX_CONFIG_BYTES:
-        raise ValueError(f"{path} must be at most {MAX_CONFIG_BYTES} bytes; got {size}.")
-    config = weight_files.strict_json(path.read_bytes(), path)
+    config = read_object(path)
     for section in config:
         if section not in SECTIONS:
             raise ValueError(
                 f"{path}: unknown field {section[:80]!r}. {hub.suggestion(section, SECTIONS)}"
                 f"The fields are {', '.join(SECTIONS)}."
             )
-    config = {**{section: {} for section in OPTIONAL_SECTIONS}, **config}
+    config = {**{section: SECTIONS[section]() for section in OPTIONAL_SECTIONS}, **config}
     for section, kind in SECTIONS.items():
         if section not in config:
             raise ValueError(f"{path}: the field {section!r} is missing.")
@@ -144,12 +72,20 @@ def read_config(path):
     for fact, text in config["card"].items():
         if not isinstance(text, str):
             raise ValueError(f"{path}: card.{fact[:80]} must be text; got {shown(text)}.")
-    for section, cls in (
-        ("backbone", FAMILIES[config["family"]]),
-        ("task_arguments", TASKS[config["task"]]),
-    ):
-        check_arguments(cls, config[section], f"{path}: {section}")
+    for name in config["frozen"]:
+        if not isinstance(name, str):
+            raise ValueError(f"{path}: frozen must list names; got {shown(name)}.")
+    check_arguments(config, path)
+    check_special_tokens(config, path)
     return config
+
+
+def read_object(path):
+    """The JSON object in a small file."""
+    size = path.stat().st_size
+    if size > MAX_CONFIG_BYTES:
+        raise ValueError(f"{path} must be at most {MAX_CONFIG_BYTES} bytes; got {size}.")
+    return weight_files.strict_json(path.read_bytes(), path)
 
 
 def choose(what, name, table, source):
@@ -160,92 +96,63 @@ def choose(what, name, table, source):
 def choose_task(family, task, source):
     """Raise ValueError unless there is such a task, and this family can do it."""
     choose("task", task, TASKS, source)
-    names = FAMILY_TASKS.get(family, ENCODER_TASKS)
+    names = FAMILIES[family].tasks
     if task not in names:
         raise ValueError(
             f"{source}: the task of a {family} model must be one of {', '.join(names)}; got {task}."
         )
 
 
-def check_arguments(cls, arguments, source):
-    """Names, types and ranges of constructor arguments."""
-    parameters = argument_names(cls)
-    for name, value in arguments.items():
-        if name not in parameters:
-            raise ValueError(
-                f"{source} has an unknown argument {name[:80]!r}. "
-                f"{hub.suggestion(name, parameters)}{cls.__name__} takes {', '.join(parameters)}."
-            )
-        check_argument(name, value, parameters[name], source)
-    for name, parameter in parameters.items():
-        if parameter.default is parameter.empty and name not in arguments:
-            raise ValueError(f"{source} must give {name!r}, which {cls.__name__} needs.")
-    num_heads, hidden_dim = arguments.get("num_heads"), arguments.get("hidden_dim")
-    if num_heads and hidden_dim and hidden_dim % num_heads:
-        raise ValueError(
-            f"{source}: hidden_dim must be a multiple of num_heads; got {hidden_dim} and "
-            f"{num_heads}."
-        )
+def check_arguments(config, source):
+    """Raise ValueError unless the two classes take what a config gives to their constructors."""
+    for section, cls in classes(config).items():
+        arguments.check(cls, config[section], f"{source}: {section}")
 
 
-def check_argument(name, value, parameter, source):
-    if value is None and parameter.default is None:
-        return
-    kind, *limits = ARGUMENTS[name]
-    if kind is int:
-        fits = type(value) is int and limits[0] <= value <= limits[1]
-        expected = f"an integer from {limits[0]} to {limits[1]}"
-    elif kind is bool:
-        fits, expected = type(value) is bool, "true or false"
-    elif kind is list:
-        fits, expected = is_labels(value), "a list of at least two different names"
-    elif kind is float:
-        fits = type(value) in (int, float) and limits[0] <= value <= limits[1]
-        expected = f"a number from {limits[0]} to {limits[1]}"
-    else:
-        fits = value in ARGUMENTS[name]
-        expected = f"one of {', '.join(map(str, ARGUMENTS[name]))}"
-    if not fits:
-        raise ValueError(f"{source}: {name} must be {expected}; got {shown(value)}.")
-
-
-def is_labels(value):
-    if not isinstance(value, (list, tuple)) or len(value) > MAX_LABELS:
-        return False
+def check_special_tokens(config, source):
     try:
-        return bool(check_labels_list(value))
-    except ValueError:
-        return False
+        SpecialTokens(**config["special_tokens"]).check(config["backbone"]["vocab_size"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{source}: special_tokens are not sound: {error}") from None
 
 
-def argument_names(cls):
-    """`{name: inspect.Parameter}` of what a config may give to a constructor."""
-    parameters = inspect.signature(cls.__init__).parameters
-    return {name: p for name, p in parameters.items() if name not in MADE_BY_LOAD}
+def classes(config):
+    """The class that each section of a config has the constructor's arguments of."""
+    return {"backbone": FAMILIES[config["family"]], "task_arguments": TASKS[config["task"]]}
 
 
-def apply_overrides(config, task, overrides):
-    """The two dicts of constructor arguments, checked."""
-    classes = {"backbone": FAMILIES[config["family"]], "task_arguments": TASKS[task]}
-    arguments = {"backbone": config["backbone"], "task_arguments": {}}
-    if task == config["task"]:
-        arguments["task_arguments"] = config["task_arguments"]
-    known = [name for cls in classes.values() for name in argument_names(cls)]
+def with_overrides(config, task, overrides):
+    """A config for a task, with arguments changed by name, checked.
+
+    Raises:
+        TypeError: a name that neither class takes.
+        ValueError: a value that does not fit.
+    """
+    changed = {**config, "task": task}
+    if task != config["task"]:
+        changed |= {"task_arguments": {}, "frozen": []}
+    known = [name for cls in classes(changed).values() for name in arguments.taken(cls)]
+    known += ["tokenizer", "special_tokens"]
     for name in overrides:
-        if name not in [*known, "tokenizer"]:
+        if name not in known:
+            hint = f"Use {OTHER_NAMES[name]}. " if name in OTHER_NAMES else ""
             raise TypeError(
-                f"zoo.load got an unknown override {name!r}. {hub.suggestion(name, known)}"
-                f"This preset takes {', '.join([*known, 'tokenizer'])}."
+                f"zoo.load got an unknown override {name[:80]!r}. "
+                f"{hint or hub.suggestion(name, known)}This preset takes {', '.join(known)}."
             )
-    for section, cls in classes.items():
-        changed = {name: overrides[name] for name in argument_names(cls) if name in overrides}
-        if isinstance(changed.get("dtype"), keras.DTypePolicy):
-            changed["dtype"] = changed["dtype"].name
-        arguments[section] = {**arguments[section], **changed}
-        check_arguments(cls, arguments[section], "zoo.load")
-    return arguments
+    for section, cls in classes(changed).items():
+        given = {name: overrides[name] for name in arguments.taken(cls) if name in overrides}
+        if isinstance(given.get("dtype"), keras.DTypePolicy):
+            given["dtype"] = given["dtype"].name
+        changed[section] = {**changed[section], **given}
+        arguments.check(cls, changed[section], "zoo.load")
+    return changed
 
 
-def shown(value):
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def fingerprint(tokenizer):
+    """What tells tokenizers apart, a text; equal ones, however their files are written, share it.
+
+    It is the SHA-256 of its JSON with sorted keys.
+    """
+    contents = json.dumps(json.loads(tokenizer.to_json()), sort_keys=True)
+    return hashlib.sha256(contents.encode()).hexdigest()

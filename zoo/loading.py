@@ -1,4 +1,4 @@
-"""From a preset folder to a task and back.
+"""From a preset folder to a task; `zoo.saving` goes the other way.
 
     config.json          {"format_version": 1, "family": "gpt", "task": "causal_lm",
                           "backbone": {...}, "task_arguments": {...}, "card": {...}}
@@ -10,30 +10,20 @@
 """
 
 import contextlib
-import json
-import shutil
-from pathlib import Path
+import re
 
 from zoo import checkpoints, hub
 from zoo import weights as weight_files
-from zoo.config import (
-    FAMILIES,
-    FORMAT_VERSION,
-    TASKS,
-    apply_overrides,
-    argument_names,
-    check_arguments,
-    choose_task,
-    read_config,
-    shown,
-)
+from zoo.arguments import shown
+from zoo.config import choose_task, fingerprint, read_config, with_overrides
 from zoo.layers.initializers import weights_follow
-from zoo.parameters import count_parameters
+from zoo.models import FAMILIES
 from zoo.shared_weights import load_shared_weights
+from zoo.sizes import check_memory, count_parameters
+from zoo.tasks import TASKS
+from zoo.tasks.alterations import alter
 from zoo.tasks.encoder_task import EncoderTask
 from zoo.tokenizers import Tokenizer
-
-MARK = "<!-- Written by zoo.save, and again each time. Delete this line to keep your own text. -->"
 
 
 def load(name, task=None, weights=True, freeze=None, **overrides):
@@ -48,11 +38,12 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
         name: a bundled preset (`zoo.list_presets()` shows them), the path of a preset folder, or
             of a folder that Hugging Face transformers wrote: a BERT, RoBERTa or DistilBERT.
         task: the name of a task such as `"causal_lm"`; None for the preset's own.
-        weights: bool, whether to load the preset's weights; otherwise they are random.
+        weights: True for the preset's weights, `"backbone"` for those of its backbone under a
+            new, random head, False for random ones alone.
         freeze: `"backbone"`, or an int n for all of it but its last n blocks, to train a new head
-            alone or with these; encoders only.
+            alone or with these; encoders only. None leaves frozen what was so when it was saved.
         **overrides: arguments of the backbone's or the task's constructor, in place of the
-            preset's; `tokenizer` is a `Tokenizer` or None.
+            preset's; `tokenizer` is a `Tokenizer` or None, `special_tokens` a `SpecialTokens`.
 
     Returns:
         A task, a compiled `keras.Model`.
@@ -63,6 +54,11 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
         ValueError: no such preset; something in its files or an override does not fit, or is
             damaged; weights asked for where there are none.
     """
+    if not (isinstance(weights, bool) or weights == "backbone"):
+        raise ValueError(
+            f"weights must be True, False or 'backbone'; got {shown(weights)}. Weights in another "
+            "folder are loaded by its own name: zoo.load(folder)."
+        )
     folder = hub.resolve(name)
     is_foreign = checkpoints.is_foreign(folder)
     config = (
@@ -74,73 +70,61 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
         checkpoints.weights_file(folder)  # or it says what is there instead
     elif weights:
         check_weights(folder / hub.WEIGHTS_NAME, config, name)
-    tokenizer = choose_tokenizer(folder, overrides)
-    arguments = apply_overrides(config, task, overrides)
+    tokenizer = choose_tokenizer(folder, config, overrides)
+    changed = with_overrides(config, task, overrides)
+    if weights is True and task == config["task"]:
+        check_labels(config, changed)
     if not is_foreign:  # others pad their tables; the task sees to it that all tokens have a row
-        check_vocabulary(tokenizer, arguments["backbone"], folder)
+        check_vocabulary(tokenizer, changed["backbone"], folder)
+    check_memory(changed, f"{folder / hub.CONFIG_NAME}" if not overrides else "zoo.load")
 
     with weights_follow() if weights else contextlib.nullcontext():
-        backbone = FAMILIES[config["family"]](**arguments["backbone"])
-    model = TASKS[task](backbone, tokenizer=tokenizer, **arguments["task_arguments"])
+        backbone = FAMILIES[config["family"]](**changed["backbone"])
+    model = TASKS[task](
+        backbone,
+        tokenizer=tokenizer,
+        special_tokens=choose_special_tokens(config, overrides),
+        **changed["task_arguments"],
+    )
     if weights:
-        try:
-            if is_foreign:
-                checkpoints.load_weights(model, folder)
-            else:
-                is_own_task = task == config["task"]
-                load_shared_weights(model, folder / hub.WEIGHTS_NAME, is_own_task)
-        except ValueError as error:
-            if not overrides:
-                raise
-            raise ValueError(
-                f"{error} You changed {', '.join(overrides)}: weights=False makes such a model "
-                "with random weights."
-            ) from None
+        fill(model, folder, config, weights, overrides)
     if freeze is not None:
         if not isinstance(model, EncoderTask):
             raise TypeError(f"freeze is for encoders' tasks; {task} is trained whole.")
         model.freeze(freeze)
+    elif weights is True:
+        refreeze(model, changed["frozen"], folder)
     return model
 
 
-def save(model, folder, weights_dtype=None):
-    """Write a task as a preset folder, which `zoo.load` turns back into it, bit for bit.
-
-    The folder is replaced in one step: if anything fails, or the process is killed, the old one
-    is still there, whole. Other files in it are kept, and so is a README.md of your own. The state
-    of the optimizer is not part of a preset: `model.save("model.keras")` keeps it.
-
-    Args:
-        model: a task such as `zoo.CausalLM`.
-        folder: the path of a new or empty folder, or of a preset to be replaced.
-        weights_dtype: `"float16"` or `"bfloat16"` to round the weights to that, at half the size.
-
-    Raises:
-        FileExistsError: the folder holds something other than a preset.
-        OSError: it cannot be written; `PermissionError` and a full disk among them.
-        TypeError: the model is not a task of this library.
-        ValueError: weights that are not finite, or a model whose layers were changed.
-    """
-    config = make_config(model)
-    folder = Path(folder).expanduser().resolve()
-    old = hub.current(folder)
-    check_replaceable(old)
-
-    def write(partial):
-        keep_other_files(old, partial)
-        text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-        (partial / hub.CONFIG_NAME).write_text(text, encoding="utf-8")
-        if model.tokenizer is not None:
-            model.tokenizer.save(partial)
-        weight_files.save_weights(model, partial / hub.WEIGHTS_NAME, weights_dtype)
-        if not (partial / hub.CARD_NAME).exists():
-            card = make_card(config, folder.name)
-            (partial / hub.CARD_NAME).write_text(card, encoding="utf-8")
-
-    hub.replace_folder(folder, write)
+def fill(model, folder, config, weights, overrides):
+    """Put a preset's weights into a task; an error names the overrides that may be its cause."""
+    backbone_only = weights == "backbone"
+    is_own_task = type(model).task_name == config["task"]
+    heads = "none" if backbone_only else "all" if is_own_task else "shared"
+    try:
+        if checkpoints.is_foreign(folder):
+            checkpoints.load_weights(model, folder, backbone_only)
+        else:
+            load_shared_weights(model, folder / hub.WEIGHTS_NAME, heads)
+    except ValueError as error:
+        if not overrides:
+            raise
+        raise ValueError(
+            f"{error} You changed {', '.join(overrides)}: weights=False makes such a model "
+            "with random weights."
+        ) from None
 
 
-def choose_tokenizer(folder, overrides):
+def refreeze(model, names, folder):
+    try:
+        alter(model.sublayers(), frozen=names)
+    except ValueError as error:
+        raise ValueError(f"{folder / hub.CONFIG_NAME}: {error}") from None
+
+
+def choose_tokenizer(folder, config, overrides):
+    """The tokenizer that was asked for, or the preset's; None without one."""
     if "tokenizer" in overrides:
         tokenizer = overrides["tokenizer"]
         if not isinstance(tokenizer, Tokenizer | None):
@@ -150,7 +134,42 @@ def choose_tokenizer(folder, overrides):
         return tokenizer
     if checkpoints.is_foreign(folder):
         return checkpoints.read_tokenizer(folder)
-    return Tokenizer.load(folder) if (folder / hub.TOKENIZER_NAME).exists() else None
+    path = folder / hub.TOKENIZER_NAME
+    if not path.exists() and (config["tokenizer"] or path.is_symlink()):
+        raise ValueError(
+            f"{path} is missing, which the preset was saved with. Fetch it again, or pass "
+            "tokenizer=None for a model of token ids."
+        )
+    tokenizer = Tokenizer.load(folder) if path.exists() else None
+    if tokenizer is not None and config["tokenizer"] not in ("", fingerprint(tokenizer)):
+        raise ValueError(
+            f"{path} must be the tokenizer that the preset was saved with, whose fingerprint is in "
+            f"its {hub.CONFIG_NAME}; it was changed, or is another model's. Fetch or save the "
+            "preset again, or pass the tokenizer that you mean: tokenizer=Tokenizer.load(path)."
+        )
+    return tokenizer
+
+
+def choose_special_tokens(config, overrides):
+    """Those that were asked for, or the preset's; None for the usual ones of the tokenizer."""
+    if "special_tokens" in overrides or "tokenizer" in overrides:
+        return overrides.get("special_tokens")
+    return config["special_tokens"] or None
+
+
+def check_labels(config, changed):
+    """Raise ValueError where the outputs of a trained head would get other names."""
+    trained = config["task_arguments"].get("labels")
+    labels = changed["task_arguments"].get("labels")
+    if trained is None or list(labels) == trained:
+        return
+    has_names = not all(re.fullmatch(r"LABEL_\d+", label) for label in trained)
+    if has_names or len(labels) != len(trained):
+        raise ValueError(
+            f"zoo.load: labels must be those that the head was trained with, {shown(trained)}, in "
+            f"this order; got {shown(labels)}. Leave them out to use it; weights='backbone' puts "
+            "a new head in its place."
+        )
 
 
 def check_vocabulary(tokenizer, arguments, folder):
@@ -175,120 +194,3 @@ def check_weights(path, config, name):
             f"{path} must hold the {described:,} numbers that its config.json describes; got "
             f"{held:,}. The two belong to different models."
         )
-
-
-def make_config(model):
-    """The config.json of a task; raises for what a preset cannot hold."""
-    task = next((name for name, cls in TASKS.items() if type(model) is cls), None)
-    family = next(
-        (name for name, cls in FAMILIES.items() if type(getattr(model, "backbone", None)) is cls),
-        None,
-    )
-    if task is None or family is None:
-        raise TypeError(
-            "zoo.save writes one of the tasks "
-            f"{', '.join(cls.__name__ for cls in TASKS.values())} over a backbone of "
-            f"{', '.join(cls.__name__ for cls in FAMILIES.values())}; got {type(model).__name__}. "
-            "model.save('model.keras') keeps any Keras model."
-        )
-    config = {
-        "format_version": FORMAT_VERSION,
-        "family": family,
-        "task": task,
-        "backbone": known_arguments(FAMILIES[family], model.backbone.get_config()),
-        # A task's own config holds its backbone: making it takes long, and imports TensorFlow.
-        "task_arguments": known_arguments(TASKS[task], vars(model)),
-        "card": {},
-    }
-    check_arguments(FAMILIES[family], config["backbone"], "zoo.save: backbone")
-    check_arguments(TASKS[task], config["task_arguments"], "zoo.save: task")
-    described = count_parameters(config)
-    if model.backbone.count_params() != described:
-        raise ValueError(
-            f"A preset holds a {type(model.backbone).__name__} as its arguments make it, with "
-            f"{described:,} parameters; this one has {model.backbone.count_params():,}: its layers "
-            "were changed, by LoRA or quantisation perhaps. model.save('model.keras') keeps it."
-        )
-    return config
-
-
-def known_arguments(cls, values):
-    """What a config says of a constructor's arguments; a None that is the default is left out."""
-    found = {
-        name: values[name]
-        for name, parameter in argument_names(cls).items()
-        if values[name] is not None or parameter.default is not None
-    }
-    return {k: list(v) if isinstance(v, (list, tuple)) else v for k, v in found.items()}
-
-
-def check_replaceable(folder):
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(
-            f"A preset is saved as a folder, but {str(folder)!r} is a file. Choose another name."
-        )
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    config = folder / hub.CONFIG_NAME
-    try:
-        is_preset = "format_version" in json.loads(config.read_bytes())
-    except (OSError, ValueError):
-        is_preset = False
-    if not is_preset:
-        raise FileExistsError(
-            f"{str(folder)!r} holds something other than a preset, which zoo.save does not "
-            "replace. Choose a new or empty folder."
-        )
-
-
-def keep_other_files(old, new):
-    """Copy what the user has put into a preset folder, a README.md of their own included."""
-    if not old.is_dir():
-        return
-    ours = [hub.CONFIG_NAME, hub.TOKENIZER_NAME, hub.WEIGHTS_NAME]
-    card = old / hub.CARD_NAME
-    if card.is_file() and MARK in card.read_text(encoding="utf-8", errors="replace"):
-        ours.append(hub.CARD_NAME)
-    for path in old.iterdir():
-        if path.name in ours:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.copytree(path, new / path.name, symlinks=True)
-        else:
-            shutil.copy2(path, new / path.name, follow_symlinks=False)
-
-
-def make_card(config, name):
-    facts = {
-        "family": config["family"],
-        "task": config["task"],
-        "parameters": f"{count_parameters(config):,}",
-        **config["backbone"],
-        **config["task_arguments"],
-    }
-    rows = "\n".join(f"| {key} | {value} |" for key, value in facts.items())
-    return f"""---
-library_name: keras
-tags:
-- zoo
-- {config["family"]}
-- {config["task"]}
----
-
-{MARK}
-
-# {name}
-
-A model saved by `zoo.save`. Say here what data it was trained on, under which licence, and what was
-measured.
-
-```python
-import zoo
-
-model = zoo.load("path/to/{name}")
-```
-
-| | |
-|---|---|
-{rows}
-"""

@@ -3,36 +3,50 @@
 import warnings
 
 from zoo import weights as weight_files
-from zoo.tasks import BertPretrainer, MaskedLM
+from zoo.tasks import TASKS, BertPretrainer, MaskedLM
 
-# The layers that tasks put on a backbone: a preset may hold those of another task.
-HEADS = {
-    "pooler",
-    "masked_lm_transform",
-    "masked_lm_bias",
-    "next_sentence",
-    "classifier",
-    "token_classifier",
-    "span",
-}
+HEADS = {head for task in TASKS.values() for head in task.heads}
 
 
-def load_shared_weights(model, path, is_own_task):
+def load_shared_weights(model, path, heads):
     """Fill a task from the file of a preset, which may have been another task's.
 
-    A head that the file lacks keeps its random weights; one that only the file has is left out.
-    The backbone is always filled, and so are all heads if the preset is of this very task.
+    The backbone is always filled. A head that only the file has is left out.
+
+    Args:
+        model: a task.
+        path: the file.
+        heads: `"all"` for a file of this very task, which must hold every head; `"shared"` to fill
+            those that it holds; `"none"` to leave all of them at random.
     """
-    of_backbone = {variable.path for variable in model.backbone.weights}
-    heads = {variable.path for variable in model.weights} - of_backbone
-    there = weight_files.names(path)
-    heads_there = {name.split("/")[0] for name in there} & HEADS
-    missing = set() if is_own_task else {n for n in heads if n.split("/")[0] not in heads_there}
-    unknown = {n for n in there if n.split("/")[0] in HEADS} - heads
+    own, there = head_names(model), weight_files.names(path)
+    heads_there = {head_of(name) for name in there} & HEADS
+    missing = {
+        "all": set(),
+        "shared": {name for name in own if head_of(name) not in heads_there},
+        "none": own,
+    }[heads]
+    unknown = {name for name in there if head_of(name) in HEADS} - (own - missing)
+    if heads == "shared":
+        warn_of_random_heads(model, path, missing)
+    weight_files.load_weights(model, path, without=missing, ignored=unknown)
+
+
+def head_names(model):
+    """The names of a task's weights that are not its backbone's, a set."""
+    return {v.path for v in model.weights} - {v.path for v in model.backbone.weights}
+
+
+def head_of(name):
+    """The head that a weight is of."""
+    return name.split("/")[0]
+
+
+def warn_of_random_heads(model, path, missing):
+    """Say which heads are of no use yet, where they are what a model is loaded for."""
     if missing and type(model) in (MaskedLM, BertPretrainer):
         warnings.warn(
-            f"{path} has no weights for {', '.join(sorted({n.split('/')[0] for n in missing}))}, "
+            f"{path} has no weights for {', '.join(sorted(set(map(head_of, missing))))}, "
             "which start at random: train the model before you use it.",
-            stacklevel=3,
+            stacklevel=5,
         )
-    weight_files.load_weights(model, path, without=missing, ignored=unknown)

@@ -1,32 +1,38 @@
 """What JAX and TensorFlow do alike, in Keras' operations."""
 
+import contextlib
+import threading
+
 import keras
 from keras import ops, tree
 
-
-def with_weights(model, function):
-    """`(values, *arguments)`: the function of a model whose variables have these values."""
-
-    def stateless(values, *arguments):
-        mapping = list(zip(model.variables, values, strict=True))
-        with keras.StatelessScope(state_mapping=mapping):
-            return function(*arguments)
-
-    return stateless
+_tracing = threading.local()
 
 
-def while_loop(condition, body):
-    """`loop(state, *arguments)`, as one operation of the backend."""
+def while_loop(body):
+    """`loop(state, num_steps, *arguments)`, as one operation of the backend.
 
-    def loop(state, *arguments):
-        (state,) = ops.while_loop(
-            lambda state: condition(state, *arguments),
-            lambda state: (body(state, *arguments),),
-            (state,),
+    `state = body(state, *arguments)`, `num_steps` times or until `state["over"]`.
+    """
+
+    def loop(state, num_steps, *arguments, **static):
+        _, state = ops.while_loop(
+            lambda step, state: (step < num_steps) & ~state["over"],
+            lambda step, state: (step + 1, body(state, *arguments, **static)),
+            (ops.zeros((), "int32"), state),
         )
         return state
 
     return loop
+
+
+def random_state():
+    """What random numbers are drawn from beside Keras' seed generators: here, nothing."""
+    return {}
+
+
+def set_random_state(state):
+    """Go on from a state of this backend: there is none, whatever another's may be."""
 
 
 def product(x, weight):
@@ -75,7 +81,21 @@ def recompute(function, *tensors):
     Args:
         function: of tensors, without random numbers.
     """
-    return keras.remat(function)(*tensors)
+    return function(*tensors) if is_without_gradients() else keras.remat(function)(*tensors)
+
+
+@contextlib.contextmanager
+def without_gradients():
+    """What is traced within, in this thread, is for graphs that nobody trains: plain operations."""
+    _tracing.without_gradients = True
+    try:
+        yield
+    finally:
+        _tracing.without_gradients = False
+
+
+def is_without_gradients():
+    return getattr(_tracing, "without_gradients", False)
 
 
 def write_rows(cache, update, position):
@@ -103,10 +123,6 @@ def in_order(x):
 def from_numpy(array):
     """The array as a tensor."""
     return ops.convert_to_tensor(array)
-
-
-def speed_up_optimizer(optimizer):
-    """Nothing: updates are compiled."""
 
 
 def adapt_batches(batches):

@@ -10,24 +10,18 @@ Checkpoints in formats of their own have modules of their own, `annalog` and `nl
 """
 
 import json
-import warnings
 from pathlib import Path
 
 from zoo import hub
 from zoo import weights as weight_files
+from zoo.arguments import shown
 from zoo.checkpoints import engine
 from zoo.checkpoints.bert import BERT
 from zoo.checkpoints.distilbert import DISTILBERT
 from zoo.checkpoints.roberta import ROBERTA
-from zoo.config import (
-    FAMILIES,
-    FORMAT_VERSION,
-    MAX_CONFIG_BYTES,
-    TASKS,
-    check_arguments,
-    shown,
-)
-from zoo.tasks import BertPretrainer, MaskedLM, TextEmbedder
+from zoo.config import FORMAT_VERSION, OPTIONAL_SECTIONS, SECTIONS, check_arguments, read_object
+from zoo.shared_weights import warn_of_random_heads
+from zoo.tasks import TASKS, TextEmbedder
 from zoo.tokenizers import Tokenizer, WordPieceTokenizer
 
 __all__ = ["is_foreign", "load_weights", "read_config", "read_tokenizer", "weights_file"]
@@ -89,19 +83,19 @@ def read_config(folder):
         backbone["max_length"] -= family.rows_before
     # Attention dropout stays at our 0.0: above it, training leaves the fused attention kernel.
     arguments = task_arguments(task, theirs, family, path)
-    check_arguments(FAMILIES[family.name], backbone, f"{path}, as a zoo backbone")
-    check_arguments(TASKS[task], arguments, f"{path}, as a zoo task")
-    return {
+    config = {
+        **{section: SECTIONS[section]() for section in OPTIONAL_SECTIONS},
         "format_version": FORMAT_VERSION,
         "family": family.name,
         "task": task,
         "backbone": backbone,
         "task_arguments": arguments,
-        "card": {},
     }
+    check_arguments(config, f"{path}, read as a preset")
+    return config
 
 
-def load_weights(model, folder):
+def load_weights(model, folder, backbone_only=False):
     """Fill a task from their weights.
 
     Every tensor of theirs is used, or known not to be needed; every weight of the backbone is
@@ -111,6 +105,7 @@ def load_weights(model, folder):
     Args:
         model: a task on the backbone that `read_config(folder)` describes.
         folder: the path of a folder.
+        backbone_only: bool, whether all heads keep their random weights.
 
     Raises:
         FileNotFoundError: there are no weights.
@@ -120,7 +115,7 @@ def load_weights(model, folder):
     folder = Path(folder)
     theirs, family = read_theirs(folder)
     saved_for = task_of(theirs, family, folder / hub.CONFIG_NAME)
-    is_own_task = type(model) is TASKS[saved_for]
+    is_own_task = type(model) is TASKS[saved_for] and not backbone_only
     path = weights_file(folder)
     if is_own_task and saved_for in family.refused_heads:
         _, reason = family.refused_heads[saved_for]
@@ -130,13 +125,10 @@ def load_weights(model, folder):
         )
     if isinstance(model, TextEmbedder):
         check_pooling(folder)
-    missing = engine.fill(model, path, family, saved_for, is_own_task)
-    if missing and type(model) in (MaskedLM, BertPretrainer):
-        warnings.warn(
-            f"{path} has no weights for {', '.join(sorted(set(map(engine.head_of, missing))))}, "
-            "which start at random: train the model before you use it.",
-            stacklevel=3,
-        )
+    heads = "none" if backbone_only else "all" if is_own_task else "shared"
+    missing = engine.fill(model, path, family, saved_for, heads)
+    if heads == "shared":
+        warn_of_random_heads(model, path, missing)
 
 
 def weights_file(folder):
@@ -182,14 +174,6 @@ def read_tokenizer(folder):
                 "transformers, which writes one."
             )
     return WordPieceTokenizer.from_vocab(folder / VOCABULARY_NAME, lowercase=lowercase)
-
-
-def read_object(path):
-    """The JSON object in a small file."""
-    size = path.stat().st_size
-    if size > MAX_CONFIG_BYTES:
-        raise ValueError(f"{path} must be at most {MAX_CONFIG_BYTES} bytes; got {size}.")
-    return weight_files.strict_json(path.read_bytes(), path)
 
 
 def read_theirs(folder):

@@ -17,6 +17,7 @@ import numpy as np
 
 from zoo import weights as weight_files
 from zoo.backends import backend
+from zoo.shared_weights import head_names, head_of
 
 OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in the oldest files
 
@@ -105,19 +106,19 @@ def rule(target, source, i):
     return kind(tuple(name.format(i=i) for name in names))
 
 
-def fill(model, path, family, task, is_own_task):
+def fill(model, path, family, task, heads):
     """Fill a task from a file of their weights.
 
-    A head that the file lacks keeps its random weights; one that only the file has is left out.
-    The backbone is always filled, and so are all heads if the file is of this very task. Names,
-    shapes and dtypes are checked before anything changes; tensors are then read one at a time.
+    The backbone is always filled. A head that only the file has is left out. Names, shapes and
+    dtypes are checked before anything changes; tensors are then read one at a time.
 
     Args:
         model: a task.
         path: their safetensors file.
         family: a `Family`.
         task: the name of the task that the file was saved for.
-        is_own_task: whether that is the task of `model`.
+        heads: `"all"` if that is the task of `model`, `"shared"` to fill those that the file
+            holds, or `"none"`.
 
     Returns:
         The names of our variables that keep their random weights, a set.
@@ -134,42 +135,30 @@ def fill(model, path, family, task, is_own_task):
     known = {name for part in (shared, of_task) for one in part.values() for name in one.names}
     refused, _ = family.refused_heads.get(task, ((), None))
     known.update(family.unused, family.tied, refused)
-    with weight_files.open_weights(path) as file:
-        _, stored = weight_files.read_header(file, path)
-        reader = Reader(file, path, known_names(stored, family, path))
-        missing = set() if is_own_task else missing_heads(model, table, reader.tensors)
-        wanted = {name: table.get(name) for name in variables if name not in missing}
-        check_names(wanted, known, reader.tensors, path)
-        for name, one in wanted.items():
-            check_tensors(one, variables[name], reader.tensors, path)
-        if any(name.startswith("masked_lm_") for name in wanted):
-            check_ties(family.tied, reader)
-        for name, one in wanted.items():
-            assign(variables[name], one, reader)
+    file = weight_files.WeightsFile(path)
+    reader = Reader(file, known_names(file.tensors, family, path))
+    missing = set() if heads == "all" else missing_heads(model, table, reader.tensors, heads)
+    wanted = {name: table.get(name) for name in variables if name not in missing}
+    check_names(wanted, known, reader.tensors, path)
+    for name, one in wanted.items():
+        check_tensors(one, variables[name], reader.tensors, path)
+    if any(name.startswith("masked_lm_") for name in wanted):
+        check_ties(family.tied, reader)
+    for name, one in wanted.items():
+        assign(variables[name], one, reader)
     return missing
 
 
 class Reader:
-    """Their tensors by their names in the tables, read from an open file one at a time."""
+    """Their tensors by their names in the tables, read from a file one at a time."""
 
-    def __init__(self, file, path, tensors):
+    def __init__(self, file, tensors):
         self.file = file
-        self.path = path
+        self.path = file.path
         self.tensors = tensors
-        self.data_start = file.tell()
 
     def read(self, name):
-        tensor = self.tensors[name]
-        self.file.seek(self.data_start + tensor.start)
-        array = np.empty(tensor.shape, tensor.dtype)
-        if self.file.readinto(weight_files.as_bytes(array)) < array.nbytes:
-            raise weight_files.damaged(self.path, "it was cut short while it was read")
-        if not weight_files.is_finite(array):
-            raise ValueError(
-                f"Weights must be finite, but {name!r} in {self.path} holds NaN or infinity: it is "
-                "damaged, or training had diverged. Use another file."
-            )
-        return array
+        return self.file.read(self.tensors[name])
 
 
 def known_names(stored, family, path):
@@ -192,20 +181,15 @@ def known_names(stored, family, path):
     return tensors
 
 
-def missing_heads(model, table, tensors):
-    """Our variables of the heads of which the file has nothing."""
-    of_backbone = {variable.path for variable in model.backbone.weights}
-    heads = {variable.path for variable in model.weights} - of_backbone
+def missing_heads(model, table, tensors, heads):
+    """Our variables of the heads of which the file has nothing, or of all that are to be random."""
     there = {
         head_of(target)
         for target, one in table.items()
         if any(name in tensors for name in one.names)
     }
-    return {name for name in heads if head_of(name) not in there}
-
-
-def head_of(name):
-    return name.split("/")[0]
+    of_heads = head_names(model)
+    return {name for name in of_heads if heads == "none" or head_of(name) not in there}
 
 
 def check_names(wanted, known, tensors, path):

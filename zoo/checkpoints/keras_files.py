@@ -7,7 +7,16 @@ import io
 
 import h5py
 
-from zoo import weights as weight_files
+from zoo.weights import damaged
+
+MAX_DEPTH = 16  # groups within groups
+MAX_ITEMS = 4_000
+
+# What h5py raises where a file is damaged; it takes care of nothing itself.
+HDF5_ERRORS = (
+    *(OSError, RuntimeError, LookupError, OverflowError, TypeError, ValueError),
+    *(AttributeError, NotImplementedError),
+)
 
 
 def read_arrays(data, source):
@@ -23,21 +32,57 @@ def read_arrays(data, source):
     Raises:
         ValueError: damaged, or with numbers that do not lie in the file itself.
     """
-    arrays = {}
-
-    def visit(path, item):  # h5py leads here by hard links alone, never to other files
-        if not isinstance(item, h5py.Dataset):
-            return
-        is_elsewhere = item.external or item.is_virtual or item.compression is not None
-        if is_elsewhere or item.dtype.kind not in "fiu" or item.nbytes > len(data):
-            raise weight_files.damaged(
-                source, f"{path[:80]!r} must be plain numbers that the file itself holds"
-            )
-        arrays[path] = item[()]
-
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            file.visititems(visit)
-    except OSError as error:
-        raise weight_files.damaged(source, f"it is no sound HDF5 file ({error})") from None
-    return arrays
+            datasets = dict(walk(file, len(data)))
+            return {path: dataset[()] for path, dataset in datasets.items()}
+    except Refused as error:
+        raise damaged(source, str(error)) from None
+    except HDF5_ERRORS as error:
+        raise damaged(source, f"it is no sound HDF5 file ({str(error)[:200]})") from None
+
+
+class Refused(Exception):
+    """What no such file has, and why."""
+
+
+def walk(file, size):
+    """`(path, dataset)` of all of a file of `size` bytes, which together hold no more than that.
+
+    Links may lead round in a circle, or one into the other a thousandfold: depth and number are
+    bounded. Those to another place or file are not followed.
+    """
+    groups, count, left = [("", file)], 0, size
+    while groups:
+        parent, group = groups.pop()
+        if len(group) > MAX_ITEMS:
+            raise Refused(f"{parent[:80]!r} must have at most {MAX_ITEMS} items; got {len(group)}")
+        for name in group:
+            path = f"{parent}/{name}" if parent else name
+            count += 1
+            if count > MAX_ITEMS or path.count("/") > MAX_DEPTH:
+                raise Refused(
+                    f"it must have at most {MAX_ITEMS} items and {MAX_DEPTH} groups within groups, "
+                    f"which {path[:80]!r} exceeds"
+                )
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                continue
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                groups.append((path, item))
+                continue
+            left -= checked_size(path, item)
+            if left < 0:
+                raise Refused(f"its numbers up to {path[:80]!r} are more than its {size} bytes")
+            yield path, item
+
+
+def checked_size(path, item):
+    """The bytes of a dataset of plain numbers, all of which lie in the file as they are."""
+    if not isinstance(item, h5py.Dataset) or item.shape is None or item.dtype.kind not in "fiu":
+        raise Refused(f"{path[:80]!r} must be plain numbers that the file itself holds")
+    is_filtered = item.id.get_create_plist().get_nfilters() > 0
+    is_elsewhere = item.external or item.is_virtual or is_filtered
+    if is_elsewhere or item.id.get_storage_size() < item.nbytes:  # less if nobody wrote them
+        raise Refused(f"{path[:80]!r} must be plain numbers that the file itself holds")
+    return item.nbytes

@@ -12,6 +12,8 @@ import pickletools
 from typing import NamedTuple
 
 MAX_BYTES = 4 * 2**20  # of names and shapes; the numbers are not in the pickle
+MAX_STEPS = 200_000  # about 35 for each tensor of a state dict
+MAX_KEY = 2**31  # integers beyond it may be chosen so that a dict takes minutes to fill
 
 ORDERED_DICT = "collections OrderedDict"
 REBUILD = "torch._utils _rebuild_tensor_v2"
@@ -65,7 +67,7 @@ def read(data, source):
     """The contents of a pickle of plain data and tensors.
 
     Args:
-        data: bytes.
+        data: bytes, or a `BytesIO`, which is left where the pickle ends.
         source: what to call it in errors.
 
     Returns:
@@ -74,11 +76,14 @@ def read(data, source):
     Raises:
         ValueError: damaged, too large, or anything else is in it.
     """
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"{source} must be at most {MAX_BYTES} bytes; got {len(data)}.")
+    size = len(data) if isinstance(data, bytes) else len(data.getbuffer())
+    if size > MAX_BYTES:
+        raise ValueError(f"{source} must be at most {MAX_BYTES} bytes; got {size}.")
     machine = Machine(source)
     try:
-        for opcode, argument, _ in pickletools.genops(data):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+            if count > MAX_STEPS:
+                raise Refused(f"{source} must have at most {MAX_STEPS} instructions.")
             machine.step(opcode.name, argument)
         (contents,) = machine.stack
     except Refused:
@@ -169,8 +174,8 @@ class Machine:
     def update(self, values):
         contents = self.top(dict)
         for key, value in zip(values[::2], values[1::2], strict=True):
-            if type(key) not in (str, int):
-                raise ValueError("keys must be text or integers")
+            if type(key) is not str and not (type(key) is int and abs(key) < MAX_KEY):
+                raise ValueError("keys must be text, or integers below 2**31")
             contents[key] = value
 
     def top(self, kind):
@@ -191,8 +196,9 @@ class Machine:
 
     def put_storage(self, _):
         (what,) = self.pop(1)
-        kind, dtype, key, _, count = what
-        if kind != "storage" or not isinstance(dtype, Global):  # only texts are looked up
+        kind, dtype, key, _, count, *part_of = what
+        is_storage = kind == "storage" and isinstance(dtype, Global)  # only texts are looked up
+        if not is_storage or part_of not in ([], [None]):  # one more in files before PyTorch 1.6
             raise ValueError("it refers to what is no storage")
         self.stack.append(Storage(key, STORAGES[dtype.name], count))
 

@@ -3,24 +3,36 @@
     archive/data.pkl     a pickle of names, shapes and places
     archive/data/0       the numbers of the first storage, and so on
 
+Before PyTorch 1.6 they were no zip files, but pickles and numbers one after the other. Numbers are
+read from the file storage by storage, as they are asked for.
+
 https://docs.pytorch.org/docs/stable/notes/serialization.html#torch-save
 """
 
 import io
 import math
+import os
 import zipfile
+import zlib
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from zoo import weights as weight_files
-from zoo.checkpoints import pickles
+from zoo.checkpoints import files, pickles
+from zoo.checkpoints.tensors import Tensors
+from zoo.weights import CHUNK, DTYPES, as_bytes, damaged
 
 PICKLE_NAME = "data.pkl"
+MAX_READ = 8 * 2**20  # of the list of a zip file's members, which is read at once
+MAX_SHARING = 8  # how many times the numbers of a file its tensors may be, where they share them
+
+SPECIAL_FLAGS = 0x1 | 0x20 | 0x40  # of a zip's member: encrypted, patched
+OLD_MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of the older format
+OLD_VERSION = 1001
 
 
 def read_tensors(data, source):
-    """The tensors of a state dict that `torch.save` wrote (PyTorch 1.6 or later).
+    """The tensors of a state dict that `torch.save` wrote.
 
     Args:
         data: bytes, the contents of the file.
@@ -30,38 +42,41 @@ def read_tensors(data, source):
         `{name: array}`.
 
     Raises:
-        ValueError: damaged, of the older format, or anything but a flat dict of dense tensors.
+        ValueError: damaged, or anything but a flat dict of dense tensors.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return Archive(archive, source).tensors()
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise ValueError(
-            f"{source} must be a zip file, as torch.save writes since PyTorch 1.6: {error}. "
-            "Save it again with a newer one, or fetch it again."
-        ) from None
+    with TorchFile(source, io.BytesIO(data)) as tensors:
+        return {name: tensors.read(name) for name in tensors.names}
 
 
-class Archive:
-    """An open zip file of `torch.save`."""
+class TorchFile(Tensors):
+    """The tensors of a state dict that `torch.save` wrote.
 
-    def __init__(self, archive, source):
-        self.archive = archive
-        self.source = source
-        self.storages = {}
-        self.members = {member.filename: member for member in archive.infolist()}
-        found = [name for name in self.members if PurePosixPath(name).name == PICKLE_NAME]
-        if len(found) != 1 or len(self.members) < len(archive.infolist()):
-            raise weight_files.damaged(source, f"it must hold one {PICKLE_NAME}, and no name twice")
-        self.root = PurePosixPath(found[0]).parent
-        # torch.save does not compress; what does not can hold no more than its own size.
-        if sum(member.file_size for member in self.members.values()) > archive.fp.seek(0, 2):
-            raise weight_files.damaged(source, "its members are larger than the file")
+    Args:
+        path: of the file.
+        file: what holds its bytes, if it is open already; `path` is then its name in errors.
 
-    def tensors(self):
-        if self.member("byteorder", b"little") != b"little":
-            raise ValueError(f"{self.source} must be little-endian. Save it on another machine.")
-        contents = pickles.read(self.member(PICKLE_NAME), f"{self.source}: {PICKLE_NAME}")
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: damaged, or anything but a flat dict of dense tensors.
+    """
+
+    def __init__(self, path, file=None):
+        self.source = path
+        self.file = files.open_regular(path) if file is None else file
+        self.last = None, None  # a storage that several tensors may be parts of, and its numbers
+        try:
+            start = self.file.read(16)
+            files.check_is(start, b"PK\x03\x04" if start.startswith(b"PK") else start[:2], path)
+            is_old = start.startswith(b"\x80") and OLD_MAGIC.to_bytes(10, "little") in start
+            self.storages = (OldFile if is_old else ZipFile)(self.file, path)
+            self.views = self.checked(self.storages.contents)
+        except BaseException:
+            self.close()
+            raise
+        self.names = tuple(self.views)
+
+    def checked(self, contents):
+        """`{name: pickles.TensorView}`, each of which lies within its storage."""
         if type(contents) is not dict or not contents:
             raise ValueError(
                 f"{self.source} must hold a state dict, names with tensors; got "
@@ -73,51 +88,250 @@ class Archive:
                     f"{self.source} must hold tensors alone under their names; "
                     f"{str(name)[:80]!r} is a {type(view).__name__}."
                 )
-        return {name: self.tensor(name, view) for name, view in contents.items()}
+            check_kind(name, view, self.source)
+            self.storages.check(view.storage)
+            check_reach(name, view, self.source)
+            files.check_tensor(name, view.shape, self.source)
+        views = contents.values()
+        held = sum(map(num_bytes, {view.storage.key: view.storage for view in views}.values()))
+        asked = sum(math.prod(v.shape) * DTYPES[v.storage.dtype].itemsize for v in views)
+        if asked > MAX_SHARING * held:
+            raise damaged(self.source, f"its tensors are {asked} bytes, made of {held}")
+        return contents
 
-    def member(self, name, default=None):
-        path = str(self.root / name)
-        if path not in self.members:
-            if default is None:
-                raise weight_files.damaged(self.source, f"{path[:80]!r} is missing")
-            return default
-        return self.archive.read(path)
+    def shape(self, name):
+        return tuple(self.views[name].shape)
 
-    def tensor(self, name, view):
-        """The array of a tensor, in memory of its own."""
-        storage, offset, shape, strides = view
-        numbers = self.storage(storage) if type(storage) is pickles.Storage else None
-        sizes = (shape, strides, [offset])
-        if numbers is None or not all(map(is_sizes, sizes)) or len(shape) != len(strides):
-            raise weight_files.damaged(self.source, f"{name[:80]!r} is no tensor")
+    def dtype(self, name):
+        return DTYPES[self.views[name].storage.dtype]
+
+    def read(self, name):
+        storage, offset, shape, strides = self.views[name]
         count = math.prod(shape)
-        last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-        # A stride of 0 would make any size of few numbers.
-        if count > numbers.size or (count and last >= numbers.size):
-            raise weight_files.damaged(
-                self.source, f"{name[:80]!r} reaches beyond the {numbers.size} numbers it is in"
-            )
+        if not count:
+            return np.empty(shape, DTYPES[storage.dtype])
+        if storage == self.last[0]:
+            numbers = self.last[1]
+        else:
+            self.last = None, None  # so that there are never two
+            numbers = self.storages.read(storage)
+        if count == storage.count and is_in_order(shape, strides):
+            self.last = None, None  # from now on they are the caller's
+            return numbers.reshape(shape)
+        self.last = storage, numbers
         steps = [step * numbers.itemsize for step in strides]
-        part = np.lib.stride_tricks.as_strided(numbers[offset:], shape, steps, writeable=False)
-        return part.copy() if count else np.empty(shape, numbers.dtype)
+        return np.lib.stride_tricks.as_strided(numbers[offset:], shape, steps).copy()
 
-    def storage(self, storage):
-        """The numbers of a storage, which tensors may share; read once."""
-        key, code, count = storage
-        if type(key) is not str or not is_sizes([count]):
-            raise weight_files.damaged(self.source, "a storage has no name or size")
-        if (key, code) not in self.storages:
-            dtype = weight_files.DTYPES[code]
-            data = self.member(f"data/{key}")
-            if len(data) != count * dtype.itemsize:
-                raise weight_files.damaged(
-                    self.source, f"storage {key[:80]!r} must hold {count} numbers of {dtype}"
+    def close(self):
+        self.last = None, None
+        self.file.close()
+
+
+def check_kind(name, view, source):
+    """Refuse a tensor whose parts are none of a tensor's."""
+    storage, offset, shape, strides = view
+    is_tensor = type(storage) is pickles.Storage and all(map(is_sizes, (shape, strides, [offset])))
+    if not is_tensor or len(shape) != len(strides):
+        raise damaged(source, f"{name[:80]!r} is no tensor")
+    if type(storage.key) is not str or not is_sizes([storage.count]):
+        raise damaged(source, "a storage has no name or size")
+
+
+def check_reach(name, view, source):
+    """Refuse a tensor that reaches beyond the numbers it is in."""
+    storage, offset, shape, strides = view
+    count = math.prod(shape)
+    last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+    # A stride of 0 would make any size of few numbers.
+    if count > storage.count or (count and last >= storage.count):
+        raise damaged(source, f"{name[:80]!r} reaches beyond the {storage.count} numbers it is in")
+
+
+class ZipFile:
+    """The storages of a zip file.
+
+    Args:
+        file: open, to read.
+        source: what to call it in errors.
+
+    Attributes:
+        contents: of its pickle.
+    """
+
+    def __init__(self, file, source):
+        self.source = source
+        try:
+            self.archive = zipfile.ZipFile(Bounded(file))
+        except (*ZIP_ERRORS, ValueError) as error:
+            raise self.no_zip(error) from None
+        members = self.archive.infolist()
+        self.members = {member.filename: member for member in members}
+        found = [name for name in self.members if PurePosixPath(name).name == PICKLE_NAME]
+        if len(found) != 1 or len(self.members) < len(members):
+            raise damaged(source, f"it must hold one {PICKLE_NAME}, and no name twice")
+        self.root = PurePosixPath(found[0]).parent
+        # torch.save does not compress; what does not can hold no more than its own size.
+        if sum(member.file_size for member in members) > file.seek(0, os.SEEK_END):
+            raise damaged(source, "its members are larger than the file")
+        for member in members:
+            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & SPECIAL_FLAGS:
+                raise damaged(
+                    source, f"{member.filename[:80]!r} is compressed or encrypted, which none is"
                 )
-            self.storages[key, code] = np.frombuffer(data, dtype)
-        return self.storages[key, code]
+        order = "byteorder"
+        if self.path(order) in self.members and self.text(order) != b"little":
+            raise ValueError(f"{source} must be little-endian. Save it on another machine.")
+        self.contents = pickles.read(self.text(PICKLE_NAME), f"{source}: {PICKLE_NAME}")
+
+    def path(self, name):
+        return str(self.root / name)
+
+    def member(self, name):
+        path = self.path(name)
+        if path not in self.members:
+            raise damaged(self.source, f"{path[:80]!r} is missing")
+        return self.members[path]
+
+    def text(self, name):
+        member = self.member(name)
+        if member.file_size > pickles.MAX_BYTES:
+            raise ValueError(
+                f"{self.source}: {name} must be at most {pickles.MAX_BYTES} bytes; got "
+                f"{member.file_size}."
+            )
+        data = bytearray(member.file_size)
+        self.read_into(member, memoryview(data))
+        return bytes(data)
+
+    def check(self, storage):
+        """Refuse a storage that has not as many numbers as it says."""
+        if self.member(f"data/{storage.key}").file_size != num_bytes(storage):
+            raise wrong_size(storage, self.source)
+
+    def read(self, storage):
+        """The numbers of a storage."""
+        numbers = np.empty(storage.count, DTYPES[storage.dtype])
+        self.read_into(self.member(f"data/{storage.key}"), memoryview(as_bytes(numbers)))
+        return numbers
+
+    def read_into(self, member, memory):
+        """Fill memory from a member, a chunk at a time; its checksum is compared at the end."""
+        try:
+            with self.archive.open(member) as file:
+                start = 0
+                while chunk := file.read(CHUNK):
+                    memory[start : start + len(chunk)] = chunk
+                    start += len(chunk)
+        except (*ZIP_ERRORS, ValueError) as error:
+            raise self.no_zip(error) from None
+        if start != len(memory):
+            raise damaged(self.source, f"{member.filename[:80]!r} is cut short")
+
+    def no_zip(self, error):
+        return ValueError(
+            f"{self.source} must be a zip file, as torch.save writes since PyTorch 1.6: "
+            f"{str(error)[:200]}. Save it again with a newer one, or fetch it again."
+        )
+
+
+ZIP_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError),
+    *(NotImplementedError, RuntimeError, OverflowError, LookupError),
+)
+
+
+class Bounded:
+    """A file of which `zipfile` may read only so much at once: it would trust any list's length."""
+
+    def __init__(self, file):
+        self.file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, count=-1):
+        data = self.file.read(min(count, MAX_READ + 1) if count >= 0 else MAX_READ + 1)
+        if len(data) > MAX_READ:
+            raise zipfile.BadZipFile(f"its list of members is over {MAX_READ} bytes")
+        return data
+
+
+class OldFile:
+    """The storages of a file from before PyTorch 1.6: pickles, then each storage with its size.
+
+    Args:
+        file: open, to read.
+        source: what to call it in errors.
+
+    Attributes:
+        contents: of the pickle with the tensors.
+    """
+
+    def __init__(self, file, source):
+        self.file = file
+        self.source = source
+        file.seek(0)
+        start = io.BytesIO(file.read(pickles.MAX_BYTES))
+        magic, version, system, self.contents, keys = (
+            pickles.read(start, source) for _ in range(5)
+        )
+        is_known = magic == OLD_MAGIC and version == OLD_VERSION and type(system) is dict
+        if not is_known or system.get("little_endian") is not True:
+            raise ValueError(f"{source} must be little-endian and of version {OLD_VERSION}.")
+        sizes = self.sizes()
+        if type(keys) is not list or not all(type(key) is str and key in sizes for key in keys):
+            raise damaged(source, "its list of storages is not that of its tensors")
+        self.places, place = {}, start.tell()
+        for key in keys:
+            self.places[key] = place + 8  # after the number of numbers
+            place += 8 + sizes[key]
+        if len(self.places) < len(keys) or place != file.seek(0, os.SEEK_END):
+            raise damaged(source, "it is cut short, or has bytes that belong to no tensor")
+
+    def sizes(self):
+        """`{storage: bytes}` of those that tensors lie in."""
+        contents = self.contents if type(self.contents) is dict else {}
+        views = [view for view in contents.values() if type(view) is pickles.TensorView]
+        storages = [view.storage for view in views if type(view.storage) is pickles.Storage]
+        return {s.key: num_bytes(s) for s in storages if type(s.key) is str and is_sizes([s.count])}
+
+    def check(self, storage):
+        if storage.key not in self.places:
+            raise damaged(self.source, f"storage {storage.key[:80]!r} is missing")
+        self.file.seek(self.places[storage.key] - 8)
+        if int.from_bytes(self.file.read(8), "little") != storage.count:
+            raise wrong_size(storage, self.source)
+
+    def read(self, storage):
+        numbers = np.empty(storage.count, DTYPES[storage.dtype])
+        self.file.seek(self.places[storage.key])
+        if self.file.readinto(as_bytes(numbers)) < numbers.nbytes:
+            raise damaged(self.source, "it was cut short while it was read")
+        return numbers
+
+
+def num_bytes(storage):
+    return storage.count * DTYPES[storage.dtype].itemsize
+
+
+def wrong_size(storage, source):
+    dtype = DTYPES[storage.dtype]
+    return damaged(
+        source, f"storage {storage.key[:80]!r} must hold {storage.count} numbers of {dtype}"
+    )
+
+
+def is_in_order(shape, strides):
+    """Whether a tensor's numbers lie as NumPy's own would."""
+    step = 1
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if size != 1 and stride != step:
+            return False
+        step *= size
+    return True
 
 
 def is_sizes(values):
-    return isinstance(values, (list, tuple)) and all(
-        type(n) is int and 0 <= n < 2**48 for n in values
+    return (
+        isinstance(values, (list, tuple))
+        and len(values) <= files.MAX_RANK
+        and all(type(n) is int and 0 <= n < 2**48 for n in values)
     )

@@ -10,12 +10,12 @@ allows it, else uint32, little-endian. Beside it, `train.bin.json` says what it 
 
 import hashlib
 import json
-import os
 import pathlib
-import tempfile
 
 import keras
 import numpy as np
+
+from zoo.files import replacing, write_atomically
 
 BATCH_CHARACTERS = 2**22  # text handed to the tokenizer at once: enough to use every core
 
@@ -43,12 +43,9 @@ def write_token_file(documents, tokenizer, path, separator=None):
         raise ValueError("The tokenizer has no end token; say which id separates documents.")
     (separator,) = tokenizer.check_ids([separator])
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 2**16 else "<u4")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    scratch = pathlib.Path(scratch)
-    try:
+    with replacing(path) as scratch:
         count, number = 1, 0
-        with os.fdopen(handle, "wb") as file:
+        with open(scratch, "xb") as file:
             file.write(np.array([separator], dtype).tobytes())
             for texts in grouped(documents):
                 for ids in tokenizer.encode(texts):
@@ -57,21 +54,17 @@ def write_token_file(documents, tokenizer, path, separator=None):
                 number += len(texts)
         if count == 1 + number:
             raise ValueError("A token file needs text; got none. Check that the files were read.")
-        sidecar = {
-            "dtype": dtype.name,
-            "count": count,
-            "documents": number,
-            "separator": separator,
-            "vocab_size": tokenizer.vocab_size,
-            "tokenizer": fingerprint(tokenizer),
-        }
         # The old sidecar goes first: a crash in between leaves a file that is refused, not misread.
         sidecar_path(path).unlink(missing_ok=True)
-        scratch.chmod(0o666 & ~current_umask())  # temporary files are private
-        os.replace(scratch, path)
-        write_json(sidecar_path(path), sidecar)
-    finally:
-        scratch.unlink(missing_ok=True)
+    sidecar = {
+        "dtype": dtype.name,
+        "count": count,
+        "documents": number,
+        "separator": separator,
+        "vocab_size": tokenizer.vocab_size,
+        "tokenizer": fingerprint(tokenizer),
+    }
+    write_atomically(sidecar_path(path), json.dumps(sidecar, indent=2) + "\n")
     return sidecar
 
 
@@ -97,18 +90,6 @@ def fingerprint(tokenizer):
 
 def sidecar_path(path):
     return path.with_name(path.name + ".json")
-
-
-def write_json(path, contents):
-    scratch = path.with_name(f".{path.name}-{os.getpid()}")
-    scratch.write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")
-    os.replace(scratch, path)
-
-
-def current_umask():
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
 
 
 class TokenFile:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from zoo.backends import backend
 from zoo.exporting import checks
-from zoo.hub import replace_folder
-from zoo.loading import save
+from zoo.folders import replace_folder
+from zoo.saving import save
 
 
 def export(model, path, format="saved_model"):

@@ -57,8 +57,6 @@ def require_ids(token_ids, backbone):
     )
 
 
-def cut_before(rows, end_id):
-    """`(batch, length)` ids as ragged rows that stop before their first `end_id`."""
-    is_end = tf.cast(rows == end_id, "int32")
-    lengths = tf.reduce_sum(tf.cast(tf.cumsum(is_end, axis=1) == 0, "int32"), axis=1)
-    return tf.RaggedTensor.from_tensor(rows, lengths)
+def longest_of(rows):
+    """The length of the longest ragged row, int32; 0 without any."""
+    return tf.cast(tf.reduce_max(tf.concat([rows.row_lengths(), [0]], axis=0)), "int32")

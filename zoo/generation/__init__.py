@@ -1,20 +1,19 @@
-"""Decoding: samplers, and the cached loop that uses them."""
+"""Decoding, from token ids to token ids: samplers, beam search, and the loop that uses them."""
 
-from zoo.generation.beam import Beam
 from zoo.generation.decoder import Decoder, Decoding
-from zoo.generation.generate import Request, generate, stream
+from zoo.generation.drawing import choose_tokens
+from zoo.generation.generate import generate, stream
+from zoo.generation.request import Request
 from zoo.generation.samplers import (
+    Beam,
     Greedy,
     MinP,
     Sampler,
     Temperature,
     TopK,
     TopP,
-    choose_tokens,
     get_sampler,
 )
-from zoo.generation.seq2seq import generate_targets
-from zoo.generation.seq2seq_decoder import Seq2SeqDecoder
 
 __all__ = [
     "Beam",
@@ -24,13 +23,11 @@ __all__ = [
     "MinP",
     "Request",
     "Sampler",
-    "Seq2SeqDecoder",
     "Temperature",
     "TopK",
     "TopP",
     "choose_tokens",
     "generate",
-    "generate_targets",
     "get_sampler",
     "stream",
 ]

@@ -1,205 +1,290 @@
-"""Cached decoding: one prefill at the prompts' length, then one step per token.
+"""Cached decoding: what there is to read is read once, then one step per token.
 
-Rows of a batch have prompts of different lengths. All are aligned on the left; each row has a
-position of its own, and a step writes its token's keys there, over what padding left behind; a
-recurrent state is that after the row's last real token. So a row computes exactly what it would
-compute alone.
+Rows of a batch have texts of different lengths. All are aligned on the left. A causal model's rows
+have a position each, and a step writes its token's keys there, over what padding left behind; a
+recurrent state is that after a row's last real token; an encoder's padding is masked. So a row
+computes exactly what it would compute alone.
 """
 
 import math
 
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from zoo.backends import backend
-from zoo.generation.samplers import choose_tokens
+from zoo.backends.buckets import LENGTHS, bucket, bucket_sizes
 
-PROMPT_BUCKETS = 16  # prompts are padded to this times a power of two
 CACHE_BUCKETS = 64
 BEAM_BUCKETS = 16  # a beam's cache is moved at each step: it starts small, and grows
 
 
 class Decoder:
-    """Compiled decoding functions of one model, kept for every sampler kind that was used.
+    """Compiled decoding functions of one model.
 
     Args:
-        model: a task with a `backbone` that has `make_cache`, `call_with_cache` and `logits`.
+        model: a task. Its `backbone` has `logits` and either `make_cache` and `call_with_cache`,
+            to continue prompts, or `encode`, `project_context`, `make_cache` and `decode`, to
+            write the targets of sources.
     """
 
     def __init__(self, model):
         self.model = model
-        self.functions = {}
+        reads_sources = hasattr(model.backbone, "encode")
+        self.reader = (SourceReader if reads_sources else PromptReader)(model.backbone)
+        self._begin = backend.compile_function(model, self.begin)
+        self._start_loop = backend.compile_loop(model, self.step)
 
-    def start(self, prompts, max_new_tokens, sampler, noise, stop_ids):
-        """Read the prompts and choose the first new token of each.
+    @property
+    def num_choices(self):
+        """How many tokens may be chosen: those that the tokenizer can spell."""
+        tokenizer, vocab_size = self.model.tokenizer, self.model.backbone.vocab_size
+        return vocab_size if tokenizer is None else min(vocab_size, tokenizer.vocab_size)
+
+    def start(self, rows, request, seeds):
+        """Read rows and choose the first new token of each.
 
         Args:
-            prompts: a list of 1-D int arrays, none of them empty.
-            max_new_tokens: int, at least 1.
-            sampler: a `Sampler`.
-            noise: float32 `(batch, max_new_tokens)`.
-            stop_ids: a list of token ids that end a row.
+            rows: a list of lists of token ids, none of them empty.
+            request: a `Request`.
+            seeds: two lists, a seed and a number for each row, from which its draws are made.
 
         Returns:
-            A `Decoding` that holds one new token a row.
+            A `Decoding` that holds one new token for each continuation.
         """
-        max_length = context_length(self.model.backbone)
-        lengths = np.array([len(p) for p in prompts], "int32")
-        prompt_length = bucket(lengths.max(), PROMPT_BUCKETS, max_length)
-        cache_length = bucket(lengths.max() + max_new_tokens, CACHE_BUCKETS, max_length)
-        token_ids = np.zeros((len(prompts), prompt_length), "int32")
-        for row, prompt in zip(token_ids, prompts, strict=True):
-            row[: len(prompt)] = prompt
-        prefill, advance = self._functions(sampler.kind, cache_length)
-        noise = np.pad(noise, ((0, 0), (0, cache_length - noise.shape[1])))
+        sampler, max_new_tokens = request.sampler, request.max_new_tokens
+        sampler.check(self.num_choices, request.num_return)
+        lengths = np.array([len(row) for row in rows], "int32")
+        token_ids = np.zeros((len(rows), self.reader.prompt_length(lengths.max())), "int32")
+        for padded, row in zip(token_ids, rows, strict=True):
+            padded[: len(row)] = row
+        room = bucket(max_new_tokens, CACHE_BUCKETS, math.inf)
         constants = {
-            "numbers": ops.convert_to_tensor(sampler.numbers),
-            "noise": ops.convert_to_tensor(noise, dtype="float32"),
-            # -1 is no token: it keeps the array from being empty.
-            "stop_ids": ops.convert_to_tensor([-1, *stop_ids], dtype="int32"),
+            name: ops.convert_to_tensor(value, dtype=value.dtype)
+            for name, value in {
+                **sampler.constants(request, seeds, room),
+                **special_constants(self.model.special_tokens),
+            }.items()
         }
-        state = prefill(ops.convert_to_tensor(token_ids), ops.convert_to_tensor(lengths), constants)
-        return Decoding(state, advance, constants, max_new_tokens)
+        sizes = self.reader.cache_sizes(lengths.max(), max_new_tokens, sampler.cache_grows)
+        static = {"kind": sampler.kind, "copies": sampler.copies(request.num_return)}
+        state, context = self._begin(
+            ops.convert_to_tensor(token_ids),
+            ops.convert_to_tensor(lengths),
+            constants,
+            length=sizes[0],
+            room=room,
+            **static,
+        )
+        constants = {**constants, "context": context}
+        loop = self._start_loop()
 
-    def _functions(self, kind, cache_length):
-        key = kind, cache_length
-        if key not in self.functions:
-            self.functions[key] = (
-                backend.compile_function(self.model, self._make_prefill(kind, cache_length)),
-                backend.compile_loop(self.model, is_unfinished, self._make_step(kind)),
-            )
-        return self.functions[key]
+        def advance(state, num_steps):
+            return loop(state, num_steps, constants, kind=sampler.kind)
 
-    def _make_prefill(self, kind, cache_length):
-        backbone = self.model.backbone
+        def grow(cache, size):
+            empty = self.reader.empty_cache(len(rows), size, context, static["copies"])
+            return tree.map_structure(put_into, empty, cache)
 
-        def prefill(token_ids, lengths, constants):
-            batch_size, prompt_length = token_ids.shape
-            cache = backbone.make_cache(batch_size, cache_length)
-            hidden, cache = read_prompts(backbone, token_ids, lengths, cache)
-            last = ops.take_along_axis(hidden, (lengths - 1)[:, None, None], axis=1)
-            seen = ops.zeros((batch_size, 1), "bool")
-            if kind[2]:
-                real = ops.arange(prompt_length) < lengths[:, None]
-                ids = ops.where(real, token_ids, token_ids[:, :1])
-                seen = _mark(ops.zeros((batch_size, backbone.vocab_size), "bool"), ids)
-            state = {
-                "cache": cache,
-                "position": lengths,
-                "count": ops.zeros((), "int32"),
-                "token": ops.zeros((batch_size,), "int32"),
-                "tokens": ops.zeros((batch_size, cache_length), "int32"),
-                "finished": ops.zeros((batch_size,), "bool"),
-                "seen": seen,
-            }
-            return take_token(state, backbone.logits(last)[:, 0], constants, kind)
+        read = lengths.max() if self.reader.shares_cache else 0
+        capacities = {size: size - int(read) for size in sizes}
+        return Decoding(state, advance, grow, capacities, request)
 
-        return prefill
+    def begin(self, token_ids, lengths, constants, kind, copies, length, room):
+        """The state with a first token, and what all later steps read.
 
-    def _make_step(self, kind):
-        backbone = self.model.backbone
+        Args:
+            token_ids: int32 `(batch, longest)`, padded on the right.
+            lengths: int32 `(batch,)`.
+            constants: those of a sampler, with `stop_ids` and `start_id`.
+            kind: a `Drawing` or `Searching`.
+            copies: int, continuations of each row that are carried.
+            length: int, tokens that caches hold.
+            room: int, new tokens that there is room for.
+        """
+        logits, reading, context = self.reader.begin(token_ids, lengths, constants, length, copies)
+        prompts = (token_ids, lengths) if self.reader.shares_cache else None
+        batch_size, vocab_size = ops.shape(token_ids)[0], self.model.backbone.vocab_size
+        state = kind.begin(batch_size, copies, room, prompts, vocab_size) | reading
+        return kind.take(state, logits[:, : self.num_choices], constants), context
 
-        def step(state, constants, until):
-            hidden, cache = backbone.call_with_cache(
-                state["token"][:, None], state["cache"], state["position"]
-            )
-            state = {**state, "cache": cache, "position": state["position"] + 1}
-            return take_token(state, backbone.logits(hidden)[:, 0], constants, kind)
-
-        return step
+    def step(self, state, constants, kind):
+        """The state that is a token further."""
+        logits, state = self.reader.step(state, constants["context"])
+        return kind.take(state, logits[:, : self.num_choices], constants)
 
 
-def read_prompts(backbone, token_ids, lengths, cache):
-    """Hidden states of prompts that are padded on the right, and the filled cache."""
-    if not backbone.is_recurrent:
-        return backbone.call_with_cache(token_ids, cache, 0)
-    padding_mask = ops.arange(ops.shape(token_ids)[1], dtype="int32") < lengths[:, None]
-    return backbone.call_with_cache(token_ids, cache, 0, padding_mask)
-
-
-def is_unfinished(state, constants, until):
-    return (state["count"] < until) & ~ops.all(state["finished"])
-
-
-def take_token(state, logits, constants, kind):
-    """Choose the next token of every row and note it."""
-    count = state["count"]
-    uniform = ops.take(constants["noise"], count, axis=1)
-    token = choose_tokens(logits, state["seen"], uniform, constants["numbers"], kind)
-    seen = state["seen"]
-    if kind[2]:
-        seen = _mark(seen, token[:, None])
-    is_next = ops.arange(state["tokens"].shape[1]) == count
-    is_stop = ops.any(token[:, None] == constants["stop_ids"], axis=1)
+def special_constants(special_tokens):
+    """The ids that a decoding needs to know."""
+    start_id = special_tokens.before_target
     return {
-        **state,
-        "token": token,
-        "tokens": ops.where(is_next, token[:, None], state["tokens"]),
-        "finished": state["finished"] | is_stop,
-        "seen": seen,
-        "count": count + 1,
+        # -1 is no token: it keeps the array from being empty.
+        "stop_ids": np.array([-1, *special_tokens.stop], "int32"),
+        "start_id": np.array(0 if start_id is None else start_id, "int32"),
     }
 
 
-def _mark(seen, token_ids):
-    """`seen` `(batch, vocab_size)` with the columns `token_ids` `(batch, length)` set."""
-    batch_size, length = token_ids.shape
-    rows = ops.repeat(ops.arange(batch_size, dtype="int32"), length)
-    indices = ops.stack([rows, ops.reshape(token_ids, (-1,))], axis=-1)
-    return ops.scatter_update(seen, indices, ops.ones((batch_size * length,), "bool"))
+def put_into(empty, tensor):
+    """An empty tensor whose start is that of a smaller one."""
+    if empty.shape == tensor.shape:
+        return tensor
+    return ops.slice_update(empty, (0,) * len(empty.shape), tensor)
+
+
+class PromptReader:
+    """Continues prompts: their keys, or the state that they lead to, stand in the cache."""
+
+    shares_cache = True
+
+    def __init__(self, backbone):
+        self.backbone = backbone
+
+    def prompt_length(self, longest):
+        return bucket(longest, LENGTHS, context_length(self.backbone))
+
+    def cache_sizes(self, longest, max_new_tokens, grows):
+        """The sizes that a cache has one after the other."""
+        if self.backbone.is_recurrent:
+            return [2**30]  # a state has room for any number
+        total, most = longest + max_new_tokens, self.backbone.max_length
+        if not grows:
+            return [bucket(total, CACHE_BUCKETS, most)]
+        sizes = bucket_sizes(total, BEAM_BUCKETS, most)
+        return [size for size in sizes if size > longest and size >= self.prompt_length(longest)]
+
+    def empty_cache(self, batch_size, size, context, copies):
+        return self.backbone.make_cache(batch_size * copies, size)
+
+    def begin(self, token_ids, lengths, constants, length, copies):
+        """Logits of the first tokens, the state to go on from, and what every step reads: nothing.
+
+        Rows come `copies` times.
+        """
+        backbone = self.backbone
+        cache, mask = backbone.make_cache(ops.shape(token_ids)[0], length), ()
+        if backbone.is_recurrent:
+            mask = (ops.arange(ops.shape(token_ids)[1], dtype="int32") < lengths[:, None],)
+        hidden, cache = backbone.call_with_cache(token_ids, cache, 0, *mask)
+        last = ops.take_along_axis(hidden, (lengths - 1)[:, None, None], axis=1)
+        read = backbone.logits(last)[:, 0], {"cache": cache, "position": lengths}
+        if not (isinstance(copies, int) and copies == 1):
+            read = tree.map_structure(lambda x: repeat_rows(x, copies), read)
+        return *read, {}
+
+    def step(self, state, context):
+        """Logits `(rows, vocab_size)` of the next tokens, and the state that has read the last."""
+        hidden, cache = self.backbone.call_with_cache(
+            state["token"][:, None], state["cache"], state["position"]
+        )
+        state = {**state, "cache": cache, "position": state["position"] + 1}
+        return self.backbone.logits(hidden)[:, 0], state
+
+
+class SourceReader:
+    """Writes the targets of sources: all targets of a source share what was read of it."""
+
+    shares_cache = False
+
+    def __init__(self, backbone):
+        self.backbone = backbone
+
+    def prompt_length(self, longest):
+        return bucket(longest, LENGTHS, self.backbone.max_length)
+
+    def cache_sizes(self, longest, max_new_tokens, grows):
+        """The sizes that a cache has one after the other."""
+        most = self.backbone.max_length
+        if grows:
+            return bucket_sizes(max_new_tokens, BEAM_BUCKETS, most)
+        return [bucket(max_new_tokens, CACHE_BUCKETS, most)]
+
+    def empty_cache(self, batch_size, size, context, copies):
+        return self.backbone.make_cache(context["memory"], size, copies)
+
+    def begin(self, token_ids, lengths, constants, length, copies):
+        """Logits of the first tokens, the state to go on from, and what every step reads."""
+        backbone, num_rows = self.backbone, ops.shape(token_ids)[0] * copies
+        mask = ops.arange(ops.shape(token_ids)[1], dtype="int32") < lengths[:, None]
+        memory = backbone.project_context(backbone.encode(token_ids, mask))
+        memory = tree.map_structure(backend.in_order, memory)
+        context = {"memory": memory, "padding_mask": mask}
+        state = {
+            "cache": backbone.make_cache(memory, length, copies),
+            "position": ops.zeros((num_rows,), "int32"),
+            "token": ops.zeros((num_rows,), "int32") + constants["start_id"],
+        }
+        logits, state = self.step(state, context)
+        return logits, {name: state[name] for name in ("cache", "position")}, context
+
+    def step(self, state, context):
+        """Logits `(rows, vocab_size)` of the next tokens, and the state that has read the last."""
+        hidden, cache = self.backbone.decode(
+            state["token"][:, None],
+            state["cache"],
+            state["position"],
+            context["memory"],
+            context["padding_mask"],
+        )
+        state = {**state, "cache": cache, "position": state["position"] + 1}
+        return self.backbone.logits(hidden)[:, 0], state
+
+
+def repeat_rows(x, copies):
+    """Each row `copies` times, one after the other, in memory of its own."""
+    return backend.in_order(ops.repeat(x, copies, axis=0))
 
 
 class Decoding:
-    """A batch on its way: its state on the device, and how to go on."""
+    """A batch on its way: its state on the device, and how to go on.
 
-    def __init__(self, state, advance, constants, max_new_tokens):
+    Args:
+        state: nested tensors.
+        advance: `(state, num_steps) -> state`.
+        grow: `(cache, size) -> cache`, with room for more.
+        capacities: `{size: new tokens}` that a cache of each size has room for, the smallest first.
+        request: a `Request`.
+    """
+
+    def __init__(self, state, advance, grow, capacities, request):
+        self._advance, self._grow = advance, grow
+        self._capacities = list(capacities.items())
+        self._request = request
+        self._take(state)
+
+    def _take(self, state):
         self.state = state
-        self.constants = constants
-        self.max_new_tokens = max_new_tokens
-        self._advance = advance
-
-    @property
-    def count(self):
-        return int(self.state["count"])
-
-    def advance(self, num_steps):
-        """Choose up to `num_steps` more tokens, fewer once every row is finished."""
-        until = min(self.count + num_steps, self.max_new_tokens)
-        until = ops.convert_to_tensor(until, dtype="int32")
-        self.state = self._advance(self.state, self.constants, until)
+        self.count, self.is_over = int(state["count"]), bool(state["over"])
 
     @property
     def is_done(self):
-        return self.count >= self.max_new_tokens or bool(self.finished.all())
+        return self.is_over or self.count >= self._request.max_new_tokens
+
+    def advance(self, num_steps):
+        """Choose up to `num_steps` more tokens, fewer once every row is finished."""
+        until = min(self.count + num_steps, self._request.max_new_tokens)
+        while self.count < until and not self.is_over:
+            if self.count >= self._capacities[0][1]:
+                del self._capacities[0]
+                cache = self._grow(self.state["cache"], self._capacities[0][0])
+                self.state = {**self.state, "cache": cache}
+            num_steps = min(until, self._capacities[0][1]) - self.count
+            self._take(self._advance(self.state, num_steps))
 
     @property
     def tokens(self):
-        """int32 `(batch, count)`: the new tokens, in finished rows with something after the end."""
-        return ops.convert_to_numpy(self.state["tokens"])[:, : self.count]
+        """int32 array `(rows, count)`: new tokens, in finished rows with something after the end.
 
-    @property
-    def finished(self):
-        return ops.convert_to_numpy(self.state["finished"])
+        A beam's is `(batch, width, count)`.
+        """
+        return ops.convert_to_numpy(self.state["tokens"])[..., : self.count]
 
     def finish(self, rows):
-        """Mark rows, a bool `(batch,)` array, as finished."""
-        finished = ops.convert_to_tensor(self.finished | rows)
-        self.state = {**self.state, "finished": finished}
+        """Mark rows, a bool array `(rows,)`, as finished."""
+        done = ops.convert_to_numpy(self.state["done"]) | rows
+        self.is_over = bool(done.all())
+        changed = {"done": done, "over": np.array(self.is_over)}
+        self.state = self.state | {n: ops.convert_to_tensor(v) for n, v in changed.items()}
 
 
 def context_length(backbone):
     """How many tokens a prompt and its continuation may have together."""
     return math.inf if backbone.is_recurrent else backbone.max_length
-
-
-def bucket(length, unit, most):
-    """The smallest `unit * 2^n` that holds `length`, and no more than `most`."""
-    return bucket_sizes(length, unit, most)[-1]
-
-
-def bucket_sizes(length, unit, most):
-    """All sizes `unit * 2^n` up to the first that holds `length`, and none above `most`."""
-    sizes = [min(unit, most)]
-    while sizes[-1] < min(length, most):
-        sizes.append(min(2 * sizes[-1], most))
-    return sizes

@@ -1,9 +1,11 @@
-"""How the next token is chosen from its logits."""
+"""The ways to go on from a text, by the names that the field has for them."""
 
 import numpy as np
-from keras import ops
 
-from zoo.generation.beam import Beam
+from zoo.generation.beam import Searching, best
+from zoo.generation.checks import check_number, check_whole
+from zoo.generation.drawing import Drawing, drawn
+from zoo.generation.noise import uniform_noise
 
 
 class Sampler:
@@ -16,8 +18,8 @@ class Sampler:
         temperature: float, at least 0: divides the logits. 0 is greedy.
         top_k: int, keep the k likeliest tokens; None for all. Fan et al., 2018,
             https://arxiv.org/abs/1805.04833
-        top_p: float in (0, 1], keep the likeliest tokens that together reach p. Holtzman et al.,
-            2020, https://arxiv.org/abs/1904.09751
+        top_p: float in (0, 1], keep the likeliest tokens until together they reach p. Holtzman et
+            al., 2020, https://arxiv.org/abs/1904.09751
         min_p: float in [0, 1], keep tokens at least that fraction as likely as the likeliest.
             Nguyen et al., 2024, https://arxiv.org/abs/2407.01082
         repetition_penalty: float, above 0: logits of tokens that occurred are divided by it when
@@ -25,54 +27,35 @@ class Sampler:
             https://arxiv.org/abs/1909.05858
 
     Raises:
+        TypeError: if an argument is not a number.
         ValueError: if a number is outside its range.
     """
 
     def __init__(self, temperature=1.0, top_k=None, top_p=None, min_p=None, repetition_penalty=1.0):
-        _require(temperature >= 0, "temperature must be at least 0 (0 is greedy)", temperature)
-        _require(
-            top_k is None or (top_k >= 1 and int(top_k) == top_k),
-            "top_k must be a whole number of at least 1, or None to keep every token",
-            top_k,
-        )
-        _require(
-            top_p is None or 0 < top_p <= 1,
-            "top_p must be above 0 and at most 1, or None to keep every token",
-            top_p,
-        )
-        _require(
-            min_p is None or 0 <= min_p <= 1,
-            "min_p must be between 0 and 1, or None to keep every token",
-            min_p,
-        )
-        _require(
-            repetition_penalty > 0,
-            "repetition_penalty must be above 0 (1 changes nothing)",
-            repetition_penalty,
-        )
-        self.temperature = temperature
-        self.top_k = top_k
-        self.top_p = top_p
-        self.min_p = min_p
-        self.repetition_penalty = repetition_penalty
+        check_number("temperature", temperature, "at least 0 (0 is greedy)", lambda t: t >= 0)
+        if top_k is not None:
+            check_whole("top_k", top_k, hint=", or None to keep every token")
+        if top_p is not None:
+            rule = "above 0 and at most 1, or None to keep every token"
+            check_number("top_p", top_p, rule, lambda p: 0 < p <= 1)
+        if min_p is not None:
+            rule = "between 0 and 1, or None to keep every token"
+            check_number("min_p", min_p, rule, lambda p: 0 <= p <= 1)
+        rule = "above 0 (1 changes nothing)"
+        check_number("repetition_penalty", repetition_penalty, rule, lambda r: r > 0)
+        self.temperature = float(temperature)
+        self.top_k = None if top_k is None else int(top_k)
+        self.top_p = None if top_p is None else float(top_p)
+        self.min_p = None if min_p is None else float(min_p)
+        self.repetition_penalty = float(repetition_penalty)
 
-    @property
-    def is_greedy(self):
-        return self.temperature == 0
-
-    @property
-    def is_filtered(self):
-        """Whether tokens must be ranked before drawing."""
-        return (self.top_k, self.top_p, self.min_p) != (None, None, None)
-
-    @property
-    def is_penalised(self):
-        return self.repetition_penalty != 1
+    cache_grows = False
 
     @property
     def kind(self):
         """What decides which computation is compiled; the numbers are passed to it."""
-        return self.is_greedy, self.is_filtered, self.is_penalised
+        is_filtered = (self.top_k, self.top_p, self.min_p) != (None, None, None)
+        return Drawing(self.temperature == 0, is_filtered, self.repetition_penalty != 1)
 
     @property
     def numbers(self):
@@ -87,6 +70,27 @@ class Sampler:
             ],
             "float32",
         )
+
+    def copies(self, num_return):
+        """How many continuations of a text are carried side by side."""
+        return num_return
+
+    def check(self, num_choices, num_return):
+        """Anything can be drawn from any vocabulary."""
+
+    def constants(self, request, seeds, room):
+        """What its computation reads, as arrays; see `zoo.generation.Decoder.start`."""
+        num_return, num_steps = request.num_return, request.max_new_tokens
+        seeds, prompts = (np.repeat(x, num_return) for x in seeds)
+        samples = np.arange(len(seeds)) % num_return
+        noise = np.zeros((len(seeds), room), "float32")
+        if not self.kind.is_greedy:
+            noise[:, :num_steps] = uniform_noise(seeds, prompts, samples, num_steps)
+        return {"numbers": self.numbers, "noise": noise}
+
+    def results(self, decoding, request, stop_ids):
+        """For each text a list of `num_return` lists of token ids, without what ended them."""
+        return drawn(decoding.tokens, request.num_return, stop_ids)
 
     def __repr__(self):
         arguments = ", ".join(f"{k}={v!r}" for k, v in vars(self).items())
@@ -110,80 +114,120 @@ class Temperature(Sampler):
 class TopK(Sampler):
     """Draw from the k likeliest tokens."""
 
-    def __init__(self, k, temperature=1.0, repetition_penalty=1.0):
+    def __init__(self, k=50, temperature=1.0, repetition_penalty=1.0):
         super().__init__(temperature, top_k=k, repetition_penalty=repetition_penalty)
 
 
 class TopP(Sampler):
     """Draw from the likeliest tokens that together reach probability p."""
 
-    def __init__(self, p, temperature=1.0, repetition_penalty=1.0):
+    def __init__(self, p=0.9, temperature=1.0, repetition_penalty=1.0):
         super().__init__(temperature, top_p=p, repetition_penalty=repetition_penalty)
 
 
 class MinP(Sampler):
     """Draw from tokens at least p times as likely as the likeliest."""
 
-    def __init__(self, p, temperature=1.0, repetition_penalty=1.0):
+    def __init__(self, p=0.1, temperature=1.0, repetition_penalty=1.0):
         super().__init__(temperature, min_p=p, repetition_penalty=repetition_penalty)
 
 
-def get_sampler(sampler):
-    """A `Sampler` or `Beam` as itself, `"greedy"`, or `"temperature"` to draw from everything."""
-    names = {"greedy": Greedy, "temperature": Temperature}
-    if isinstance(sampler, (Sampler, Beam)):
-        return sampler
-    if isinstance(sampler, str) and sampler in names:
-        return names[sampler]()
-    raise ValueError(
-        f"sampler must be 'greedy', 'temperature' or a zoo.generation sampler such as "
-        f"TopP(p=0.9); got {sampler!r}."
-    )
+class Beam:
+    """Keep the `width` likeliest hypotheses at each step, and return those of the best score.
 
+    `score = log p / ((5 + length) / 6)^length_penalty`, the length that of the hypothesis with its
+    end token: Wu et al., 2016, section 7, https://arxiv.org/abs/1609.08144. A finished hypothesis
+    keeps its place among the `width`, so that fewer are searched on. The search ends when no
+    other can have a better score than those that are asked for. Nothing is drawn: there is one
+    result for each model and text, and `Beam(1)` is greedy.
 
-def choose_tokens(logits, seen, uniform, numbers, kind):
-    """Choose one token for each row.
+    ```python
+    model.generate(texts, sampler=zoo.generation.Beam(5), num_return=3)  # the 3 best of each
+    ```
 
     Args:
-        logits: `(batch, vocab_size)`.
-        seen: bool `(batch, vocab_size)`, tokens that occurred; read only under a penalty.
-        uniform: float32 `(batch,)` in [0, 1), the chance that decides; not read when greedy.
-        numbers, kind: those of a `Sampler`.
+        width: int, at least 1 and at most the size of the vocabulary.
+        length_penalty: float, at least 0: above 0 it favours longer hypotheses.
 
-    Returns:
-        int32 `(batch,)`.
+    Raises:
+        TypeError: if an argument is not a number.
+        ValueError: if a number is outside its range.
     """
-    is_greedy, is_filtered, is_penalised = kind
-    temperature, top_k, top_p, min_p, penalty = (numbers[i] for i in range(5))
-    logits = ops.cast(logits, "float32")
-    if is_penalised:
-        penalised = ops.where(logits > 0, logits / penalty, logits * penalty)
-        logits = ops.where(seen, penalised, logits)
-    if is_greedy:
-        return ops.cast(ops.argmax(logits, axis=-1), "int32")
-    probabilities = ops.softmax(logits / temperature, axis=-1)
-    if not is_filtered:
-        return _draw(probabilities, uniform)
-    ranked_ids = ops.argsort(-probabilities, axis=-1)
-    ranked = ops.take_along_axis(probabilities, ranked_ids, axis=-1)
-    rank = ops.arange(ranked.shape[-1], dtype="float32")
-    reached_before = ops.cumsum(ranked, axis=-1) - ranked
-    kept = (rank < top_k) & (reached_before < top_p) & (ranked >= min_p * ranked[:, :1])
-    kept = kept | (rank == 0)
-    rank_drawn = _draw(ops.where(kept, ranked, 0.0), uniform)
-    token = ops.take_along_axis(ranked_ids, rank_drawn[:, None], axis=-1)[:, 0]
-    return ops.cast(token, "int32")
+
+    def __init__(self, width=5, length_penalty=0.6):
+        check_whole("width", width)
+        rule = "at least 0"
+        check_number("length_penalty", length_penalty, rule, lambda p: 0 <= p < float("inf"))
+        self.width = int(width)
+        self.length_penalty = float(length_penalty)
+
+    cache_grows = True
+
+    @property
+    def kind(self):
+        """What decides which computation is compiled."""
+        return Searching(self.width)
+
+    def copies(self, num_return):
+        """How many hypotheses of a text are carried side by side."""
+        return self.width
+
+    def check(self, num_choices, num_return):
+        """Raise ValueError if there are not enough tokens or hypotheses."""
+        if self.width > num_choices:
+            raise ValueError(
+                f"A beam's width must be at most the size of the vocabulary, {num_choices}; got "
+                f"{self.width}."
+            )
+        if num_return > self.width:
+            raise ValueError(
+                f"num_return must be at most the beam's width, {self.width}; got {num_return}."
+            )
+
+    def constants(self, request, seeds, room):
+        """What its computation reads, as arrays; see `zoo.generation.Decoder.start`."""
+        return {
+            "length_penalty": np.array(self.length_penalty, "float32"),
+            "num_return": np.array(request.num_return, "int32"),
+            "max_new_tokens": np.array(request.max_new_tokens, "int32"),
+        }
+
+    def results(self, decoding, request, stop_ids):
+        """For each text a list of `num_return` lists of token ids, without what ended them."""
+        found = self.hypotheses(decoding, request)
+        ends = set(stop_ids)
+        return [[ids[:-1] if ends & {*ids[-1:]} else ids for ids, _ in few] for few in found]
+
+    def hypotheses(self, decoding, request):
+        """For each text a list of `num_return` pairs, the best first: token ids and score."""
+        asked = request.num_return, request.max_new_tokens
+        return best(decoding.state, self.length_penalty, *asked)
+
+    def __repr__(self):
+        return f"Beam({self.width}, length_penalty={self.length_penalty!r})"
 
 
-def _draw(weights, uniform):
-    """The index at which the running sum of `weights` passes `uniform` of their total."""
-    running = ops.cumsum(weights, axis=-1)
-    index = ops.sum(ops.cast(running <= uniform[:, None] * running[:, -1:], "int32"), axis=-1)
-    # Rounding can carry the last step past everything that has weight.
-    last = weights.shape[-1] - 1 - ops.argmax(ops.flip(weights > 0, axis=-1), axis=-1)
-    return ops.minimum(index, ops.cast(last, "int32"))
+SAMPLERS = {
+    "greedy": Greedy,
+    "sample": Sampler,
+    "top_k": TopK,
+    "top_p": TopP,
+    "min_p": MinP,
+    "beam": Beam,
+}
+NUMBERS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")  # of a `Sampler`
 
 
-def _require(condition, rule, value):
-    if not condition:
-        raise ValueError(f"{rule}; got {value!r}.")
+def get_sampler(sampler):
+    """A `Sampler` or `Beam` as itself, by one of the names of `SAMPLERS`, or from `vars` of one."""
+    if isinstance(sampler, (Sampler, Beam)):
+        return sampler
+    if isinstance(sampler, dict):
+        return Beam(**sampler) if "width" in sampler else Sampler(**sampler)
+    if isinstance(sampler, str) and sampler in SAMPLERS:
+        return SAMPLERS[sampler]()
+    *names, last = map(repr, SAMPLERS)
+    raise ValueError(
+        f"sampler must be {', '.join(names)}, {last} or a zoo.generation sampler such as "
+        f"TopP(p=0.9); got {sampler!r}."
+    )

@@ -4,10 +4,11 @@ import keras
 from keras import ops
 
 from zoo.backends import backend
+from zoo.layers.adapters import KeepsAdapters
 
 
 @keras.saving.register_keras_serializable("zoo")
-class Dense(keras.layers.Dense):
+class Dense(KeepsAdapters, keras.layers.Dense):
     """`keras.layers.Dense` on rows of features, `(rows, input_dim)`.
 
     The layers of this library put all positions below each other for it: XLA, too, multiplies

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from zoo.backends import backend
+from zoo.layers.adapters import KeepsAdapters
 
 
 def take_rows(table, ids):
@@ -20,7 +21,7 @@ def take_rows(table, ids):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class TokenEmbedding(keras.layers.ReversibleEmbedding):
+class TokenEmbedding(KeepsAdapters, keras.layers.ReversibleEmbedding):
     """Keras' `ReversibleEmbedding`, reading its table with `take_rows`."""
 
     def call(self, inputs, reverse=False):

@@ -38,8 +38,9 @@ class TokenCrossEntropy(keras.losses.Loss):
         sample_weight: `(batch, length)`, 0 for padding; None for all ones.
     """
 
-    def __init__(self, reduction="mean_with_sample_weight", name="token_cross_entropy", **kwargs):
-        super().__init__(name=name, reduction=reduction, **kwargs)
+    def __init__(self, reduction="mean_with_sample_weight", name="token_cross_entropy"):
+        # Keras casts even the labels to the loss's dtype, which must hold any of them.
+        super().__init__(name=name, reduction=reduction, dtype="float32")
 
     def call(self, y_true, y_pred):
         return token_nats(y_true, y_pred)

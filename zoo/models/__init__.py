@@ -9,4 +9,18 @@ from zoo.models.lstm_seq2seq import LSTMSeq2Seq
 from zoo.models.roberta import RoBERTa
 from zoo.models.transformer import Transformer
 
-__all__ = ["BERT", "GPT", "LSTM", "Backbone", "DistilBERT", "LSTMSeq2Seq", "RoBERTa", "Transformer"]
+FAMILIES = {
+    cls.family: cls for cls in (GPT, BERT, RoBERTa, DistilBERT, Transformer, LSTM, LSTMSeq2Seq)
+}
+
+__all__ = [
+    "BERT",
+    "FAMILIES",
+    "GPT",
+    "LSTM",
+    "Backbone",
+    "DistilBERT",
+    "LSTMSeq2Seq",
+    "RoBERTa",
+    "Transformer",
+]

@@ -1,8 +1,11 @@
 """What every backbone shares: it remembers its own arguments and checks its inputs."""
 
+from types import MappingProxyType
+
 import keras
 from keras import ops
 
+from zoo.arguments import DTYPES, LENGTH, RATE, Integer, check_values, taken
 from zoo.layers.base import bound_arguments
 
 
@@ -26,6 +29,16 @@ class TokenModel(keras.Model):
         return super().compute_output_spec({**self.input, **given}, training, mask)
 
 
+ENCODER_TASKS = (
+    "masked_lm",
+    "pretraining",
+    "text_classification",
+    "token_classification",
+    "question_answering",
+    "embedding",
+)
+
+
 class Backbone(TokenModel):
     """A functional model from token ids to hidden states.
 
@@ -35,19 +48,42 @@ class Backbone(TokenModel):
     https://arxiv.org/abs/1608.05859), unless it has a `head` of its own.
 
     Attributes:
+        family: what a config calls it.
+        tasks: names of the tasks that it can do.
+        arguments: `{name: what it may be}` of the arguments that it may take; see `zoo.arguments`.
         head: a `Dense` to the vocabulary, or None where the head is the tied table.
         is_recurrent: bool, whether what it keeps of the tokens before is a state, which has no
             length, and which padding would change.
         default_pooling: what `zoo.TextClassifier` makes of its hidden states.
     """
 
+    family = None
+    tasks = ()
+    arguments = MappingProxyType(
+        {
+            "vocab_size": Integer(1, 2**24),
+            "num_layers": Integer(1, 2**8),
+            "num_heads": Integer(1, 2**12),
+            "hidden_dim": Integer(1, 2**17),
+            "mlp_dim": Integer(1, 2**20),
+            "max_length": LENGTH,
+            "dropout": RATE,
+            "attention_dropout": RATE,
+            "norm_epsilon": RATE,
+            "dtype": DTYPES,
+        }
+    )
     is_recurrent = False
     default_pooling = "first"
 
     def __new__(cls, *args, **kwargs):
         instance = super().__new__(cls, *args, **kwargs)
         if args or kwargs:  # Keras calls __new__ bare while it swaps base classes
-            object.__setattr__(instance, "_arguments", bound_arguments(instance, args, kwargs))
+            arguments = bound_arguments(instance, args, kwargs)
+            # Of dtypes Keras knows more.
+            declared = cls.arguments.keys() & taken(cls).keys() - {"dtype"}
+            check_values(cls, {name: arguments[name] for name in declared}, cls.__name__)
+            object.__setattr__(instance, "_arguments", arguments)
         return instance
 
     def __init__(self, *args, dtype=None, **kwargs):

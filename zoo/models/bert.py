@@ -2,9 +2,10 @@
 
 import keras
 
+from zoo.arguments import Integer
 from zoo.layers.encoder_parts import SegmentEmbedding
 from zoo.layers.initializers import Normal
-from zoo.models.base import Backbone, token_inputs
+from zoo.models.base import ENCODER_TASKS, Backbone, token_inputs
 from zoo.models.parts import Parts
 
 
@@ -38,6 +39,9 @@ class BERT(Backbone):
         Hidden states `(batch, length, hidden_dim)`.
     """
 
+    family = "bert"
+    tasks = ENCODER_TASKS
+    arguments = Backbone.arguments | {"num_segments": Integer(0, 2**8)}
     separators_between = 1  # separator tokens between two texts of a row
 
     def __init__(

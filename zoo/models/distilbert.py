@@ -15,6 +15,8 @@ class DistilBERT(BERT):
     Arguments, call arguments and result are those of `BERT`.
     """
 
+    family = "distilbert"
+
     def __init__(
         self,
         vocab_size,

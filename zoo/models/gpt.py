@@ -29,6 +29,9 @@ class GPT(Decoder):
     Call arguments and result are those of `Decoder`: padding goes on the right.
     """
 
+    family = "gpt"
+    tasks = ("causal_lm",)
+
     def __init__(
         self,
         vocab_size,

@@ -2,6 +2,7 @@
 
 import keras
 
+from zoo.arguments import RATE, Boolean, Integer
 from zoo.layers import TokenEmbedding
 from zoo.layers.initializers import Normal
 from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer
@@ -48,6 +49,15 @@ class LSTM(Backbone):
         ValueError: a width that two directions cannot share.
     """
 
+    family = "lstm"
+    tasks = ("causal_lm", "text_classification", "token_classification")
+    arguments = Backbone.arguments | {
+        "inner_dim": Integer(1, 2**17),
+        "input_dropout": RATE,
+        "word_dropout": RATE,
+        "weight_dropout": RATE,
+        "bidirectional": Boolean(),
+    }
     is_recurrent = True
     default_pooling = "mean"
     separators_between = 1  # separator tokens between two texts of a row

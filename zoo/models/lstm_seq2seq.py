@@ -3,12 +3,13 @@
 import keras
 from keras import ops
 
+from zoo.arguments import Boolean, Choice
 from zoo.layers import TokenEmbedding
 from zoo.layers.base import Layer
 from zoo.layers.dense import Dense
 from zoo.layers.initializers import Normal
-from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer, symbolic_state
-from zoo.layers.recurrent_attention import RecurrentDecoder
+from zoo.layers.recurrent import GATES, BidirectionalLSTM, LSTMLayer, symbolic_state
+from zoo.layers.recurrent_attention import ATTENTIONS, RecurrentDecoder
 from zoo.layers.recurrent_dropout import LockedDropout
 from zoo.models.base import Backbone
 from zoo.models.encoder_decoder import pair_inputs
@@ -50,6 +51,13 @@ class LSTMSeq2Seq(Backbone):
         ValueError: an unknown attention, or a width that two directions cannot share.
     """
 
+    family = "lstm_seq2seq"
+    tasks = ("seq2seq",)
+    arguments = Backbone.arguments | {
+        "attention": Choice(*ATTENTIONS),
+        "bidirectional": Boolean(),
+        "gate": Choice(*GATES),
+    }
     optional_inputs = ("padding_mask", "decoder_padding_mask")
 
     def __init__(

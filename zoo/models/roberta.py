@@ -17,6 +17,7 @@ class RoBERTa(BERT):
     Arguments, call arguments and result are those of `BERT`.
     """
 
+    family = "roberta"
     separators_between = 2
 
     def __init__(

@@ -2,6 +2,7 @@
 
 import keras
 
+from zoo.arguments import Boolean, Choice
 from zoo.layers import PositionEmbedding, RelativePositionBias, SinusoidalPositions
 from zoo.layers.initializers import Normal
 from zoo.models.encoder_decoder import EncoderDecoder
@@ -45,6 +46,14 @@ class Transformer(EncoderDecoder):
     Raises:
         ValueError: if `position` is none of these.
     """
+
+    family = "transformer"
+    tasks = ("seq2seq",)
+    arguments = EncoderDecoder.arguments | {
+        "position": Choice(*POSITIONS),
+        "pre_norm": Boolean(),
+        "tied": Boolean(),
+    }
 
     def __init__(
         self,

@@ -12,7 +12,22 @@ from zoo.tasks.question_answering import QuestionAnswerer
 from zoo.tasks.seq2seq import Seq2SeqLM
 from zoo.tasks.tagging import TokenClassifier
 
+TASKS = {
+    cls.task_name: cls
+    for cls in (
+        CausalLM,
+        Seq2SeqLM,
+        MaskedLM,
+        BertPretrainer,
+        TextClassifier,
+        TokenClassifier,
+        QuestionAnswerer,
+        TextEmbedder,
+    )
+}
+
 __all__ = [
+    "TASKS",
     "BertPretrainer",
     "CausalLM",
     "LanguageModel",

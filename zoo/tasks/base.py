@@ -1,14 +1,19 @@
 """What every task shares: a backbone with a head, a tokenizer, and `fit` on text."""
 
+from types import MappingProxyType
+
 import keras
 
+from zoo import optimizers
 from zoo.backends import backend
 from zoo.data.checks import is_text, require_something
 from zoo.models.base import TokenModel
+from zoo.tasks.alterations import KINDS, alter, altered
+from zoo.tasks.losses import of_logits
 from zoo.tokenizers import SpecialTokens
 
 
-class Task(TokenModel):
+class Task(backend.Trainer, TokenModel):
     """A backbone with a head, its tokenizer and its objective: an ordinary `keras.Model`.
 
     A subclass builds its head, calls `super().__init__(backbone, tokenizer, inputs=...,
@@ -20,10 +25,21 @@ class Task(TokenModel):
         tokenizer: a `zoo.tokenizers.Tokenizer`; None for a task that works on token ids only.
         special_tokens: a `zoo.tokenizers.SpecialTokens`, or a dict with its arguments; None for
             those that the tokenizer has by the usual names.
+
+    Attributes:
+        task_name: what a config calls it.
+        arguments: `{name: what it may be}` of the other arguments that it takes, from a config
+            too; see `zoo.arguments`.
+        heads: names of the layers that it puts on a backbone and that have weights.
     """
+
+    task_name = None
+    arguments = MappingProxyType({})
+    heads = ()
 
     def __init__(self, backbone, tokenizer, *, inputs, outputs, special_tokens=None, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+        self.dtype_policy = backbone.dtype_policy  # by which Keras scales losses
         if tokenizer is not None and tokenizer.vocab_size > backbone.vocab_size:
             raise ValueError(
                 f"The tokenizer's {tokenizer.vocab_size} tokens must all be in the backbone's "
@@ -37,16 +53,57 @@ class Task(TokenModel):
         self.special_tokens.check(backbone.vocab_size)
         self.compile()
 
-    def compile(self, *args, **kwargs):
-        """As `keras.Model.compile`."""
-        super().compile(*args, **kwargs)
-        if self.optimizer is not None:
-            backend.speed_up_optimizer(self.optimizer)
+    def usual_optimizer(self):
+        """The optimizer that `compile` takes for "auto"."""
+        return optimizers.for_fine_tuning()
 
-    def compile_from_config(self, config):
-        """Compile as it was when saved; Keras calls this when it loads a `.keras` file."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
+    def usual_loss(self):
+        """The loss that `compile` takes for "auto"; None for a task that computes its own."""
+        return None
+
+    def usual_metrics(self):
+        """The `weighted_metrics` that `compile` takes for "auto"."""
+        return None
+
+    def compile(
+        self,
+        optimizer="auto",
+        loss="auto",
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics="auto",
+        **kwargs,
+    ):
+        """As `keras.Model.compile`; whatever is "auto" is the task's usual choice.
+
+        A cross-entropy by its name, such as `"sparse_categorical_crossentropy"`, is one of logits,
+        which are what a task gives, averaged over the sample weights.
+
+        Raises:
+            ValueError: a loss of probabilities, or one for a task that computes its own.
+        """
+        if is_auto(optimizer):
+            optimizer = self.usual_optimizer()
+        if is_auto(weighted_metrics):
+            weighted_metrics = self.usual_metrics()
+        usual_loss = self.usual_loss()
+        if is_auto(loss):
+            loss = usual_loss
+        elif loss is not None and usual_loss is None:
+            raise ValueError(
+                f"A {type(self).__name__} computes its own loss, so compile takes none; got "
+                f"{loss!r}. Override compute_loss in a subclass to change it."
+            )
+        super().compile(
+            optimizer=optimizer,
+            loss=of_logits(loss),
+            loss_weights=loss_weights,
+            metrics=metrics or None,
+            weighted_metrics=self.usual_metrics()
+            if is_auto(weighted_metrics)
+            else weighted_metrics,
+            **kwargs,
+        )
 
     def prepare(self, x, y=None, sample_weight=None, training=True):
         """Turn what a user passes to `fit` or `evaluate` into `(x, y, sample_weight)`.
@@ -92,6 +149,13 @@ class Task(TokenModel):
         require_something(x)
         return self.prepare(x, y, sample_weight, training)
 
+    def export(self, *args, **kwargs):
+        """Keras' name for what `zoo.export` does: raises NotImplementedError that says so."""
+        raise NotImplementedError(
+            "A task is exported by zoo.export(model, path): a SavedModel that takes and returns "
+            "text, whatever the backend. Keras' own export knows no optional inputs."
+        )
+
     def require_tokenizer(self):
         """The tokenizer; raises ValueError when the task has none."""
         if self.tokenizer is None:
@@ -112,11 +176,22 @@ class Task(TokenModel):
             "tokenizer": self.tokenizer and serialize(self.tokenizer),
             "special_tokens": self.special_tokens.get_config(),
             "name": self.name,
+            **altered(self),
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         restore = keras.saving.deserialize_keras_object
-        backbone = restore(config["backbone"], custom_objects)
-        tokenizer = config["tokenizer"] and restore(config["tokenizer"], custom_objects)
-        return cls(**{**config, "backbone": backbone, "tokenizer": tokenizer})
+        alterations = {kind: config[kind] for kind in KINDS if kind in config}
+        arguments = {name: value for name, value in config.items() if name not in KINDS}
+        arguments["backbone"] = restore(config["backbone"], custom_objects)
+        arguments["tokenizer"] = config["tokenizer"] and restore(
+            config["tokenizer"], custom_objects
+        )
+        task = cls(**arguments)
+        alter(task, **alterations)
+        return task
+
+
+def is_auto(choice):
+    return isinstance(choice, str) and choice == "auto"

@@ -4,20 +4,25 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.arguments import LENGTH, Boolean
 from zoo.backends import backend
+from zoo.backends.buckets import LENGTHS, bucket, pad_rows
 from zoo.data.checks import check_labels, check_token_ids, is_array, is_text
-from zoo.generation import Decoder, Request, generate, stream
+from zoo.generation import Beam, Request
+from zoo.generation.checks import check_whole
+from zoo.generation.decoder import context_length
 from zoo.layers import token_nats
 from zoo.models.base import token_inputs
 from zoo.objectives import PackedCausalLM, next_token_rows, pad
 from zoo.tasks.language_model import LanguageModel
 from zoo.tasks.stateful import StatefulRuns
+from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came
 
 SCORE_BATCH = 8
 
 
 @keras.saving.register_keras_serializable("zoo")
-class CausalLM(StatefulRuns, LanguageModel):
+class CausalLM(WritingTask, StatefulRuns, LanguageModel):
     """A backbone and its tied head: token ids to logits of the next token.
 
     `fit`, `evaluate` and `predict` take strings, arrays or any Keras dataset. Strings are packed
@@ -45,7 +50,11 @@ class CausalLM(StatefulRuns, LanguageModel):
             `stateful`, has no state.
     """
 
+    task_name = "causal_lm"
+    arguments = LanguageModel.arguments | {"sequence_length": LENGTH, "stateful": Boolean()}
+
     def __init__(self, backbone, tokenizer=None, sequence_length=None, stateful=False, **kwargs):
+        sampler = kwargs.pop("sampler", None)  # of `compile`, kept with the task
         if getattr(backbone, "bidirectional", False):
             raise ValueError(
                 "A causal language model must not see the tokens that it predicts, but this "
@@ -57,7 +66,7 @@ class CausalLM(StatefulRuns, LanguageModel):
         self.sequence_length = sequence_length
         self.stateful = stateful
         self.start_carrying()
-        self.decoder = Decoder(self)
+        self.start_writing(sampler)
         self._score = backend.compile_function(self, self._row_nats)
         if sequence_length is not None and not 1 <= sequence_length <= backbone.max_length:
             raise ValueError(
@@ -95,29 +104,39 @@ class CausalLM(StatefulRuns, LanguageModel):
         self,
         prompts,
         max_new_tokens=64,
-        sampler="greedy",
+        sampler=None,
         seed=None,
-        stop=(),
+        stop=None,
         num_return=1,
         truncate=False,
         strip_prompt=False,
+        batch_size=BATCH_SIZE,
+        verbose="auto",
+        **others,
     ):
         """Continue prompts.
 
-        The end-of-text token ends a continuation and is left out of it. An empty string stands
-        for the start of a text.
+        An end token ends a continuation and is left out of it. An empty string stands for the
+        start of a text.
 
         Args:
             prompts: a string or a list of strings; or a list of token ids or a list of such
                 lists. A batch gives what its prompts would give one by one.
             max_new_tokens: int.
-            sampler: `"greedy"`, `"temperature"`, or a `zoo.generation` sampler or `Beam`.
-            seed: int: prompt i draws with `seed + i`; or a list with an int for each prompt.
-                The same seed gives the same text. None draws a new one.
-            stop: a string or several; the text ends before the first that appears.
+            sampler: `"greedy"`, `"sample"`, `"top_k"`, `"top_p"`, `"min_p"`, `"beam"`, or a
+                `zoo.generation` sampler or `Beam`; None for that of `compile`, which is greedy if
+                none was given.
+            seed: int: the same seed gives the same text, and every prompt of a list its own draws;
+                or a list with an int for each prompt, which then draws as it would alone with it.
+                None draws one, as `keras.utils.set_random_seed` governs.
+            stop: a string or several; the text ends before the one that starts first in it.
             num_return: int, continuations for each prompt: different draws, or a beam's best.
             truncate: bool, whether to keep only the end of a prompt that is too long.
             strip_prompt: bool, whether to return the continuation alone.
+            batch_size: int, prompts that are continued together, those of similar length.
+            verbose: 1 for a progress bar, 0 for none, `"auto"` for one after a few seconds.
+            **others: `temperature`, `top_k`, `top_p`, `min_p` or `repetition_penalty`, instead of a
+                sampler that has them; `num_return_sequences` for `num_return`.
 
         Returns:
             The prompt with its continuation, of the kind that came in: a string for a string, a
@@ -125,51 +144,172 @@ class CausalLM(StatefulRuns, LanguageModel):
 
         Raises:
             ValueError: if a prompt does not fit into the context, an id is outside the
-                vocabulary, or an argument is out of range.
+                vocabulary, an argument is out of range, or the model's logits are NaN.
             TypeError: if a prompt is neither text nor token ids.
         """
-        request = Request.make(max_new_tokens, sampler, seed, stop, truncate)
-        return generate(self, prompts, request, num_return, strip_prompt)
+        request = Request.make(
+            self.sampler,
+            max_new_tokens=max_new_tokens,
+            sampler=sampler,
+            seed=seed,
+            stop=stop,
+            num_return=num_return,
+            truncate=truncate,
+            batch_size=batch_size,
+            verbose=verbose,
+            others=others,
+        )
+        prompts, is_single, is_text = self.as_rows(prompts, "prompt", request)
+        rows = self._prompt_rows(prompts, is_text, request)
+        found = self.write(rows, request, is_text)
+        if not strip_prompt:
+            starts = prompts if is_text else rows
+            found = [[start + new for new in few] for start, few in zip(starts, found, strict=True)]
+        return as_they_came(found, request.num_return, is_single)
 
     def stream(
-        self, prompt, max_new_tokens=64, sampler="greedy", seed=None, stop=(), truncate=False
+        self,
+        prompt,
+        max_new_tokens=64,
+        sampler=None,
+        seed=None,
+        stop=None,
+        truncate=False,
+        **others,
     ):
         """Continue one prompt, yielding the text as it comes, never half a character.
 
         Arguments and errors are those of `generate`. A prompt of token ids yields token ids.
         Joined, the pieces are what `generate(..., strip_prompt=True)` returns.
         """
-        return stream(self, prompt, Request.make(max_new_tokens, sampler, seed, stop, truncate))
+        request = Request.make(
+            self.sampler,
+            max_new_tokens=max_new_tokens,
+            sampler=sampler,
+            seed=seed,
+            stop=stop,
+            truncate=truncate,
+            others=others,
+            caller="stream",
+        )
+        prompts, is_single, is_text = self.as_rows(prompt, "prompt", request)
+        if not is_single:
+            raise ValueError(f"stream continues one prompt at a time; got {len(prompts)}.")
+        if isinstance(request.sampler, Beam):
+            raise ValueError(
+                "stream yields each token as it is chosen, but a beam search chooses at its end: "
+                f"use generate, or another sampler than {request.sampler!r}."
+            )
+        (row,) = self._prompt_rows(prompts, is_text, request)
+        return self.stream_row(row, request, is_text)
 
-    def score(self, texts):
+    def _prompt_rows(self, prompts, is_text, request):
+        """Token ids that are continued: not empty, and with room for what follows."""
+        rows = prompts
+        if is_text:
+            rows = self.encode(prompts)
+            if not all(rows):
+                start = [self.start_of_text("Continuing an empty prompt")]
+                rows = [ids or start for ids in rows]
+        most = context_length(self.backbone)
+        room = most - request.max_new_tokens
+        longest = max(map(len, rows), default=0)
+        if longest > room and (not request.truncate or room < 1):
+            raise ValueError(
+                f"The prompt's {longest} tokens and max_new_tokens={request.max_new_tokens} must "
+                f"fit into the context of {most} tokens. Ask for fewer tokens, or pass "
+                "truncate=True to keep only the end of the prompt."
+            )
+        return [ids[-room:] if len(ids) > room else ids for ids in rows]
+
+    def start_of_text(self, purpose):
+        """The id after which a text starts: what ends the one before it."""
+        if self.special_tokens.end is None and self.special_tokens.start is not None:
+            return self.special_tokens.start
+        return self.special_tokens.require("end", purpose)
+
+    def score(self, texts, stride=None):
         """How likely the model finds texts, each from its first token on.
 
         Args:
             texts: a list of strings.
+            stride: int, at most the context: a text that is longer is read in windows of the whole
+                context that are so many tokens apart, and each token is predicted in the first
+                window that holds it. None refuses such texts; a recurrent model needs no windows.
 
         Returns:
             `(nats, num_tokens)`: float32 and int32 arrays `(len(texts),)`. `nats` is the sum of
             `-log p` over a text's tokens, the first predicted from the start of a text.
 
         Raises:
-            ValueError: if a text does not fit into the context.
+            ValueError: if a text does not fit into the context, and there is no `stride`.
         """
-        end_id = self.require_tokenizer().end_id
-        rows = [[end_id, *ids] for ids in self.encode(texts)]
-        token_ids, padding_mask = pad(rows)
-        check_token_ids(token_ids[:, :-1], self.backbone)
-        nats = [np.zeros(0, "float32")]
-        for i in range(0, len(rows), SCORE_BATCH):
-            ids = ops.convert_to_tensor(token_ids[i : i + SCORE_BATCH])
-            mask = ops.convert_to_tensor(padding_mask[i : i + SCORE_BATCH])
-            nats.append(ops.convert_to_numpy(self._score(ids, mask)))
-        return np.concatenate(nats), padding_mask[:, 1:].sum(axis=1).astype("int32")
+        self.require_tokenizer()
+        start = self.start_of_text("Scoring a text from its first token on")
+        rows = [[start, *ids] for ids in self.encode(texts)]
+        most = context_length(self.backbone)
+        windows = [
+            (i, window, num_scored)
+            for i, row in enumerate(rows)
+            for window, num_scored in windows_of(row, most, stride)
+        ]
+        windows.sort(key=lambda window: len(window[1]))
+        nats = np.zeros(len(rows), "float64")
+        while windows:
+            size = SCORE_BATCH if len(windows[-1][1]) <= self.backbone.max_length + 1 else 1
+            places, *batch = zip(*windows[-size:], strict=True)
+            np.add.at(nats, list(places), self._nats_of(*batch)[: len(places)])
+            del windows[-size:]
+        return nats.astype("float32"), np.array([len(row) - 1 for row in rows], "int32")
 
-    def _row_nats(self, token_ids, padding_mask):
+    def _nats_of(self, rows, num_scored):
+        """Nats of the last tokens of each row, in arrays of few shapes."""
+        lengths = np.array([len(row) - 1 for row in rows])
+        length = bucket(lengths.max(), LENGTHS, context_length(self.backbone))
+        token_ids = np.zeros((len(rows), length + 1), "int32")
+        for padded, row in zip(token_ids, rows, strict=True):
+            padded[: len(row)] = row
+        place = np.arange(length)
+        first = lengths - np.array(num_scored)
+        is_scored = (place >= first[:, None]) & (place < lengths[:, None])
+        size = bucket(len(rows), 1, SCORE_BATCH)
+        arrays = (ops.convert_to_tensor(pad_rows(x, size)) for x in (token_ids, is_scored))
+        return ops.convert_to_numpy(self._score(*arrays))
+
+    def _row_nats(self, token_ids, is_scored):
         logits = self(token_ids[:, :-1], training=False)
         nats = token_nats(token_ids[:, 1:], logits)
-        return ops.sum(ops.where(padding_mask[:, 1:], nats, 0.0), axis=1)
+        return ops.sum(ops.where(is_scored, nats, 0.0), axis=1)
 
     def get_config(self):
         config = {"sequence_length": self.sequence_length, "stateful": self.stateful}
         return {**super().get_config(), **config}
+
+
+def windows_of(row, most, stride):
+    """Parts of a row of ids, each with how many of its last tokens are predicted in it.
+
+    Args:
+        row: a list of ids; the first is read alone.
+        most: int or inf, tokens that can be read at once.
+        stride: int, or None for a row that must fit.
+
+    Returns:
+        A list of pairs. The numbers add up to `len(row) - 1`.
+    """
+    if stride is not None:
+        check_whole("stride", stride)
+        if stride > most:
+            raise ValueError(f"stride must be at most the context of {most} tokens; got {stride}.")
+    num_tokens = len(row) - 1
+    if num_tokens > most and stride is None:
+        raise ValueError(
+            f"A text must fit into the context of {most} tokens; got one of {num_tokens}. Pass a "
+            f"stride, such as {most // 2}, to read it in windows that are so many tokens apart."
+        )
+    end = min(num_tokens, most)
+    windows = [(row[: end + 1], end)]
+    while end < num_tokens:
+        before, end = end, min(end + stride, num_tokens)
+        windows.append((row[end - most : end + 1], end - before))
+    return windows

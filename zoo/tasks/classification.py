@@ -3,12 +3,15 @@
 import keras
 import numpy as np
 
+from zoo.arguments import LABELS, RATE, Choice
 from zoo.data.checks import is_text
 from zoo.data.labels import check_labels_list, label_ids, require_equal_counts
 from zoo.data.rows import is_pairs
+from zoo.layers.dense import Dense
 from zoo.layers.encoder_parts import MeanPooling, Pooler
 from zoo.layers.initializers import Normal
 from zoo.tasks.encoder_task import EncoderTask
+from zoo.tasks.losses import of_logits
 
 POOLINGS = ("first", "mean")
 
@@ -46,6 +49,14 @@ class TextClassifier(EncoderTask):
         ValueError: if `labels` are not at least two different names, or `pooling` is unknown.
     """
 
+    task_name = "text_classification"
+    arguments = EncoderTask.arguments | {
+        "labels": LABELS,
+        "pooling": Choice(*POOLINGS),
+        "head_dropout": RATE,
+    }
+    heads = ("pooler", "classifier")
+
     def __init__(
         self, backbone, tokenizer=None, labels=(), pooling=None, head_dropout=0.1, **kwargs
     ):
@@ -68,7 +79,7 @@ class TextClassifier(EncoderTask):
             mean = MeanPooling(dtype=dtype, name="mean_pooling")
             pooled = mean(hidden, padding_mask=inputs["padding_mask"])
         pooled = keras.layers.Dropout(head_dropout, dtype=dtype, name="head_dropout")(pooled)
-        classifier = keras.layers.Dense(
+        classifier = Dense(
             len(labels), kernel_initializer=Normal(0.02), dtype=dtype, name="classifier"
         )
         super().__init__(backbone, tokenizer, inputs=inputs, outputs=classifier(pooled), **kwargs)
@@ -76,15 +87,11 @@ class TextClassifier(EncoderTask):
         self.pooling = pooling
         self.head_dropout = head_dropout
 
-    def compile(self, optimizer="auto", loss="auto", *, weighted_metrics="auto", **kwargs):
-        """As `keras.Model.compile`; whatever is "auto" is the task's usual choice."""
-        if isinstance(loss, str) and loss == "auto":
-            loss = keras.losses.SparseCategoricalCrossentropy(
-                from_logits=True, reduction="mean_with_sample_weight"
-            )
-        if isinstance(weighted_metrics, str) and weighted_metrics == "auto":
-            weighted_metrics = ["accuracy"]
-        super().compile(optimizer, loss=loss, weighted_metrics=weighted_metrics, **kwargs)
+    def usual_loss(self):
+        return of_logits("sparse_categorical_crossentropy")
+
+    def usual_metrics(self):
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy", dtype="float32")]
 
     def is_raw(self, x):
         return is_text(x) or is_pairs(x)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.arguments import Number
 from zoo.data.batches import Batches, padded_length
 from zoo.data.checks import is_text
 from zoo.data.rows import is_pairs
@@ -38,6 +39,9 @@ class TextEmbedder(EncoderTask):
         float `(batch, hidden_dim)`, each row of length 1.
     """
 
+    task_name = "embedding"
+    arguments = EncoderTask.arguments | {"scale": Number(0, 1e6)}
+
     def __init__(self, backbone, tokenizer=None, scale=20.0, **kwargs):
         dtype = backbone.dtype_policy
         inputs = self.symbolic_inputs(backbone)
@@ -46,7 +50,7 @@ class TextEmbedder(EncoderTask):
         unit = keras.layers.UnitNormalization(dtype="float32", name="unit")
         super().__init__(backbone, tokenizer, inputs=inputs, outputs=unit(pooled), **kwargs)
         self.scale = scale
-        self.accuracy = keras.metrics.Mean(name="accuracy")
+        self.accuracy = keras.metrics.Mean(name="accuracy", dtype="float32")
 
     def is_raw(self, x):
         return is_text(x) or is_pairs(x)

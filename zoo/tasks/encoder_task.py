@@ -40,13 +40,6 @@ class EncoderTask(Task):
         """`zoo.data.batches.Examples` of texts, their labels and their weights."""
         raise NotImplementedError
 
-    def compile(self, optimizer="auto", **kwargs):
-        """As `keras.Model.compile`; `"auto"` is AdamW at 5e-5, usual for fine-tuning."""
-        if isinstance(optimizer, str) and optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(5e-5, weight_decay=0.01, global_clipnorm=1.0)
-            optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
-        super().compile(optimizer=optimizer, **kwargs)
-
     def freeze(self, what):
         """Leave some weights as they are.
 

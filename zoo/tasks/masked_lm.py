@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from zoo.arguments import LENGTH, RATE, Boolean
 from zoo.data.batches import Batches, drawn_batches
 from zoo.data.checks import check_token_ids, is_text
 from zoo.data.rows import RowFormat
@@ -56,6 +57,14 @@ class MaskedLM(LearnsFromDocuments, LanguageModel):
     Returns:
         Logits `(batch, count, vocab_size)`; of all positions if no `masked_positions` are given.
     """
+
+    task_name = "masked_lm"
+    arguments = LanguageModel.arguments | {
+        "sequence_length": LENGTH,
+        "mask_rate": RATE,
+        "whole_words": Boolean(),
+    }
+    heads = ("masked_lm_transform", "masked_lm_bias")
 
     def __init__(
         self,

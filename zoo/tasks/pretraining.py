@@ -4,10 +4,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo import optimizers
 from zoo.data.batches import Batches, drawn_batches
 from zoo.data.checks import check_token_ids, is_text
 from zoo.data.rows import RowFormat
 from zoo.layers import is_likeliest, token_nats
+from zoo.layers.dense import Dense
 from zoo.layers.encoder_parts import Pooler
 from zoo.layers.initializers import Normal
 from zoo.models.base import token_inputs
@@ -17,6 +19,7 @@ from zoo.tasks.documents import LearnsFromDocuments
 from zoo.tasks.language_model import token_weights
 from zoo.tasks.masked_lm import (
     BATCH_SIZE,
+    MaskedLM,
     check_sequence_length,
     make_objective,
     mask_head,
@@ -53,6 +56,10 @@ class BertPretrainer(LearnsFromDocuments, Task):
         `(batch, 2)`, of which the first means that the second text follows.
     """
 
+    task_name = "pretraining"
+    arguments = MaskedLM.arguments
+    heads = ("pooler", "next_sentence", *MaskedLM.heads)
+
     def __init__(
         self,
         backbone,
@@ -66,9 +73,7 @@ class BertPretrainer(LearnsFromDocuments, Task):
         inputs = token_inputs((*backbone.optional_inputs, "masked_positions"))
         hidden = backbone(without_positions(inputs))
         pooled = Pooler(dtype=dtype, name="pooler")(hidden)
-        next_sentence = keras.layers.Dense(
-            2, kernel_initializer=Normal(0.02), dtype=dtype, name="next_sentence"
-        )
+        next_sentence = Dense(2, kernel_initializer=Normal(0.02), dtype=dtype, name="next_sentence")
         outputs = {
             "masked_lm": mask_head(backbone, hidden, inputs["masked_positions"]),
             "next_sentence": next_sentence(pooled),
@@ -79,7 +84,7 @@ class BertPretrainer(LearnsFromDocuments, Task):
         self.whole_words = whole_words
         check_sequence_length(sequence_length, backbone)
         self._means = {
-            f"{objective}_{what}": keras.metrics.Mean(name=f"{objective}_{what}")
+            f"{objective}_{what}": keras.metrics.Mean(name=f"{objective}_{what}", dtype="float32")
             for objective in OBJECTIVES
             for what in ("loss", "accuracy")
         }
@@ -88,12 +93,8 @@ class BertPretrainer(LearnsFromDocuments, Task):
     def optional_inputs(self):
         return (*self.backbone.optional_inputs, "masked_positions")
 
-    def compile(self, optimizer="auto", **kwargs):
-        """As `keras.Model.compile`; the losses are the task's own."""
-        if isinstance(optimizer, str) and optimizer == "auto":
-            optimizer = keras.optimizers.AdamW(3e-4, weight_decay=0.01, global_clipnorm=1.0)
-            optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
-        super().compile(optimizer=optimizer, **kwargs)
+    def usual_optimizer(self):
+        return optimizers.for_pretraining(weight_decay=0.01)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         total = sum(self.losses) if self.losses else 0.0

@@ -4,9 +4,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.arguments import LENGTH, Number
 from zoo.data.formats import QAExample, read_squad
 from zoo.data.spans import best_spans
 from zoo.layers import is_likeliest, token_nats
+from zoo.layers.dense import Dense
 from zoo.layers.initializers import Normal
 from zoo.tasks.encoder_task import EncoderTask
 
@@ -26,7 +28,7 @@ class SpanLogits(keras.layers.Layer):
     """
 
     def build(self, hidden_shape, padding_mask_shape=None):
-        self.dense = keras.layers.Dense(
+        self.dense = Dense(
             2, kernel_initializer=Normal(0.02), dtype=self.dtype_policy, name="dense"
         )
         self.dense.build(hidden_shape)
@@ -72,6 +74,14 @@ class QuestionAnswerer(EncoderTask):
         Logits `(batch, length, 2)` of starts and ends.
     """
 
+    task_name = "question_answering"
+    arguments = EncoderTask.arguments | {
+        "window_stride": LENGTH,
+        "max_answer_length": LENGTH,
+        "no_answer_threshold": Number(-1e6, 1e6),
+    }
+    heads = ("span",)
+
     def __init__(
         self,
         backbone,
@@ -88,7 +98,7 @@ class QuestionAnswerer(EncoderTask):
         self.window_stride = window_stride
         self.max_answer_length = max_answer_length
         self.no_answer_threshold = no_answer_threshold
-        self.accuracy = keras.metrics.Mean(name="accuracy")
+        self.accuracy = keras.metrics.Mean(name="accuracy", dtype="float32")
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The mean of both cross-entropies; `accuracy` counts windows with both ends right."""

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo import optimizers
+from zoo.arguments import LENGTH, RATE, Boolean
 from zoo.backends import backend
 from zoo.data.checks import require_something
 from zoo.data.pairs import (
@@ -14,22 +16,17 @@ from zoo.data.pairs import (
     is_raw_pairs,
     split_pairs,
 )
-from zoo.generation import Request, Seq2SeqDecoder, generate_targets
-from zoo.generation.generate import as_batch, check_ids
-from zoo.generation.stopping import cut_at_stop
+from zoo.generation import Request
 from zoo.layers import token_nats
 from zoo.models.encoder_decoder import pair_inputs
-from zoo.tasks.language_model import LanguageModel, is_usual, token_weights
-from zoo.tasks.schedules import InverseSquareRoot
-from zoo.tasks.smoothing import excess_of_logits, excess_through_head
+from zoo.tasks.language_model import LanguageModel
+from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came
 
-BATCH_SIZE = 32
 SCORE_BATCH = 8
-WARMUP_STEPS = 4000
 
 
 @keras.saving.register_keras_serializable("zoo")
-class Seq2SeqLM(LanguageModel):
+class Seq2SeqLM(WritingTask, LanguageModel):
     """An encoder-decoder and its head: two sequences to logits of the second one's tokens.
 
     `fit`, `evaluate` and `score` take sources and targets as text, batched by length: no pair is
@@ -68,6 +65,14 @@ class Seq2SeqLM(LanguageModel):
             other ids than the backbone.
     """
 
+    task_name = "seq2seq"
+    arguments = LanguageModel.arguments | {
+        "source_length": LENGTH,
+        "target_length": LENGTH,
+        "label_smoothing": RATE,
+        "source_start": Boolean(),
+    }
+
     def __init__(
         self,
         backbone,
@@ -78,6 +83,7 @@ class Seq2SeqLM(LanguageModel):
         source_start=False,
         **kwargs,
     ):
+        sampler = kwargs.pop("sampler", None)  # of `compile`, kept with the task
         for name, length in (("source_length", source_length), ("target_length", target_length)):
             if length is not None and not 2 <= length <= backbone.max_length:
                 raise ValueError(
@@ -95,37 +101,15 @@ class Seq2SeqLM(LanguageModel):
         self.target_length = target_length
         self.label_smoothing = label_smoothing
         self.source_start = source_start
-        self.decoder = Seq2SeqDecoder(self)
+        self.start_writing(sampler)
         self._score = backend.compile_function(self, self._row_nats)
 
     @property
     def optional_inputs(self):
         return self.backbone.optional_inputs
 
-    def compile(self, optimizer="auto", *args, **kwargs):
-        """As `keras.Model.compile`; `"auto"` is the optimizer of Vaswani et al., section 5.3."""
-        if isinstance(optimizer, str) and optimizer == "auto":
-            peak = (self.backbone.hidden_dim * WARMUP_STEPS) ** -0.5
-            optimizer = keras.optimizers.Adam(
-                InverseSquareRoot(peak, WARMUP_STEPS), beta_2=0.98, epsilon=1e-9
-            )
-        super().compile(optimizer, *args, **kwargs)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        nats = super().compute_loss(x, y, y_pred, sample_weight, training)
-        if not (training and self.label_smoothing and is_usual(self.loss)):
-            return nats
-        labels = ops.cast(y if len(y.shape) == 2 else ops.argmax(y, axis=-1), "int32")
-        weight = token_weights(labels, sample_weight)
-        num_tokens = ops.sum(weight)
-        if self._gives_hidden_states:
-            excess = excess_through_head(labels, y_pred, self.backbone.head_table())
-        else:
-            excess = excess_of_logits(labels, y_pred)
-        smoothing = ops.divide_no_nan(ops.sum(weight * excess), num_tokens) * self.label_smoothing
-        # Perplexity stays that of the labels; the loss is what is minimised.
-        self.loss_per_token.total.assign_add(smoothing * num_tokens)
-        return nats + smoothing
+    def usual_optimizer(self):
+        return optimizers.for_transformer(self.backbone.hidden_dim)
 
     def prepare(self, x, y=None, sample_weight=None, training=True):
         check_pair_arrays(x, y, sample_weight, self.backbone)
@@ -209,28 +193,26 @@ class Seq2SeqLM(LanguageModel):
         self,
         sources,
         max_new_tokens=None,
-        sampler="greedy",
+        sampler=None,
         seed=None,
-        stop=(),
+        stop=None,
         num_return=1,
         truncate=False,
         batch_size=BATCH_SIZE,
+        verbose="auto",
+        **others,
     ):
         """Write the targets of sources.
 
-        The end token ends a target and is left out of it.
+        An end token ends a target and is left out of it.
 
         Args:
             sources: a string or a list of strings; or a list of token ids or a list of such lists,
                 without start and end tokens. A batch gives what its sources would give one by one.
             max_new_tokens: int, the most tokens of a target; None for `target_length`.
-            sampler: `"greedy"`, `"temperature"`, or a `zoo.generation` sampler or `Beam`.
-            seed: int: source i draws with `seed + i`; or a list with an int for each source. The
-                same seed gives the same text. None draws a new one.
-            stop: a string or several; a target ends before the first that appears.
-            num_return: int, targets for each source: different draws, or the best of a beam.
             truncate: bool, whether to read only the start of a source that is too long.
-            batch_size: int, sources that are read together, those of similar length.
+            sampler, seed, stop, num_return, batch_size, verbose, others: those of
+                `zoo.CausalLM.generate`.
 
         Returns:
             A target of the kind that came in: a string for a string, a list for a list; for
@@ -238,36 +220,35 @@ class Seq2SeqLM(LanguageModel):
 
         Raises:
             ValueError: if a source is empty or does not fit into the context, an id is outside the
-                vocabulary, or an argument is out of range.
+                vocabulary, an argument is out of range, or the model's logits are NaN.
             TypeError: if a source is neither text nor token ids.
         """
         most = self.backbone.max_length
         if max_new_tokens is None:
             max_new_tokens = self.target_length or most
-        request = Request.make(max_new_tokens, sampler, seed, stop, truncate)
+        request = Request.make(
+            self.sampler,
+            max_new_tokens=max_new_tokens,
+            sampler=sampler,
+            seed=seed,
+            stop=stop,
+            num_return=num_return,
+            truncate=truncate,
+            batch_size=batch_size,
+            verbose=verbose,
+            others=others,
+        )
         if max_new_tokens > most:
             raise ValueError(
                 f"max_new_tokens must fit into the context of {most} tokens; got {max_new_tokens}."
             )
-        sources, is_single, is_text = as_batch(sources)
+        sources, is_single, is_text = self.as_rows(sources, "source", request)
         pair_format = self._pair_format(most, most)
-        if request.stop and not is_text:
-            raise ValueError("stop takes strings, so the source must be text; got token ids.")
-        if is_text:
-            rows = pair_format.tokens(sources, "source")
-        else:
-            rows = [check_ids(ids, self.backbone.vocab_size) for ids in sources]
+        rows = pair_format.tokens(sources, "source") if is_text else sources
         if not truncate:
             pair_format.require_fit(rows)
         rows = [pair_format.source_row(ids) for ids in rows]
-        around = pair_format.start_id, pair_format.end_id
-        targets = generate_targets(self, rows, around, request, num_return, batch_size)
-        if is_text:
-            texts = [self.tokenizer.decode(several) for several in targets]
-            targets = [[cut_at_stop(text, request.stop) for text in several] for several in texts]
-        if num_return == 1:
-            targets = [one for (one,) in targets]
-        return targets[0] if is_single else targets
+        return as_they_came(self.write(rows, request, is_text), request.num_return, is_single)
 
     def score(self, sources, targets):
         """How likely the model finds targets, given their sources.

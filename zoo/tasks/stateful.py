@@ -1,7 +1,5 @@
 """Training on a contiguous stream: the state of each row is carried from batch to batch."""
 
-import contextlib
-
 import keras
 import numpy as np
 from keras import ops, tree
@@ -93,8 +91,6 @@ class StatefulRuns:
 
     def start_carrying(self):
         """Make what `stateful` needs; raises ValueError if the backbone has no state to carry."""
-        self._carries_state = False
-        self._is_evaluating = False
         if not self.stateful:
             return
         if not self.backbone.is_recurrent:
@@ -145,11 +141,7 @@ class StatefulRuns:
             self._carry(size, training=False)
             batch_size = None if isinstance(x, keras.utils.PyDataset) else size
             kwargs["sample_weight"] = weight
-        self._is_evaluating = True
-        try:
-            return super().evaluate(x, y, batch_size, *args, **kwargs)
-        finally:
-            self._is_evaluating = False
+        return super().evaluate(x, y, batch_size, *args, **kwargs)
 
     def _continued(self, x, y, sample_weight, batch_size, training):
         """`(x, y, sample_weight, batch_size)` of batches that go on from each other."""
@@ -184,33 +176,19 @@ class StatefulRuns:
             else:
                 self.test_function = None
 
-    def reset_metrics(self):
-        """As `keras.Model.reset_metrics`, which is called where an epoch or `evaluate` starts."""
-        super().reset_metrics()
-        if self.stateful:
-            self.carried_state.reset(training=not self._is_evaluating)
+    def own_callbacks(self):
+        fresh = [FreshStates(self.carried_state)] if self.stateful else []
+        return [*super().own_callbacks(), *fresh]
 
-    def train_step(self, *args):
-        with self._carrying():
-            return super().train_step(*args)
+    def outputs_of_step(self, x, training):
+        if not self.stateful:
+            return super().outputs_of_step(x, training)
+        return self.backbone.logits(self.hidden_states(x, training))
 
-    def test_step(self, *args):
-        with self._carrying():
-            return super().test_step(*args)
-
-    @contextlib.contextmanager
-    def _carrying(self):
-        """While a step runs or is traced, the model starts from what is carried."""
-        self._carries_state = self.stateful
-        try:
-            yield
-        finally:
-            self._carries_state = False
-
-    def call(self, inputs, training=None, mask=None):
-        if not self._carries_state:
-            return super().call(inputs, training=training, mask=mask)
-        inputs = as_inputs(inputs)
+    def hidden_states(self, x, training):
+        if not self.stateful:
+            return super().hidden_states(x, training)
+        inputs = as_inputs(x)
         num_rows, expected = inputs["token_ids"].shape[0], self.carried_state.num_rows(training)
         if expected is None or num_rows not in (None, expected):
             raise_changed(expected, num_rows)
@@ -218,10 +196,28 @@ class StatefulRuns:
             ops.cast(inputs["token_ids"], "int32"),
             self.carried_state.read(training),
             padding_mask=inputs["padding_mask"],
-            training=bool(training),
+            training=training,
         )
         self.carried_state.write(training, states)
-        return hidden if self._gives_hidden_states else self.backbone.logits(hidden)
+        return hidden
+
+
+class FreshStates(keras.callbacks.Callback):
+    """Let every epoch and every evaluation start from zeros.
+
+    Args:
+        carried_state: a `CarriedState`.
+    """
+
+    def __init__(self, carried_state):
+        super().__init__()
+        self.carried_state = carried_state
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.carried_state.reset(training=True)
+
+    def on_test_begin(self, logs=None):
+        self.carried_state.reset(training=False)
 
 
 class SteadyBatches(keras.utils.PyDataset):

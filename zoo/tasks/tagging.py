@@ -6,9 +6,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.arguments import LABELS, RATE
 from zoo.data.labels import check_labels_list, label_ids, require_equal_counts
 from zoo.data.spans import best_window, entities, is_bio
 from zoo.layers import TokenCrossEntropy
+from zoo.layers.dense import Dense
 from zoo.layers.initializers import Normal
 from zoo.tasks.encoder_task import EncoderTask
 from zoo.tasks.language_model import token_weights
@@ -44,34 +46,35 @@ class TokenClassifier(EncoderTask):
         ValueError: if `labels` are not at least two different names.
     """
 
+    task_name = "token_classification"
+    arguments = EncoderTask.arguments | {"labels": LABELS, "head_dropout": RATE}
+    heads = ("token_classifier",)
+
     def __init__(self, backbone, tokenizer=None, labels=(), head_dropout=0.1, **kwargs):
         labels = check_labels_list(labels)
         dtype = backbone.dtype_policy
         inputs = self.symbolic_inputs(backbone)
         dropout = keras.layers.Dropout(head_dropout, dtype=dtype, name="head_dropout")
-        classifier = keras.layers.Dense(
+        classifier = Dense(
             len(labels), kernel_initializer=Normal(0.02), dtype=dtype, name="token_classifier"
         )
         outputs = classifier(dropout(backbone(inputs)))
         super().__init__(backbone, tokenizer, inputs=inputs, outputs=outputs, **kwargs)
         self.labels = tuple(labels)
         self.head_dropout = head_dropout
-        # Keras weighs each batch by its rows; this mean, of the same name, by its labelled words.
-        self.loss_per_word = keras.metrics.Mean(name="loss")
 
-    def compile(self, optimizer="auto", loss="auto", *, weighted_metrics="auto", **kwargs):
-        """As `keras.Model.compile`; whatever is "auto" is the task's usual choice."""
-        if isinstance(loss, str) and loss == "auto":
-            loss = TokenCrossEntropy()
-        if isinstance(weighted_metrics, str) and weighted_metrics == "auto":
-            weighted_metrics = ["accuracy"]
-        super().compile(optimizer, loss=loss, weighted_metrics=weighted_metrics, **kwargs)
+    def usual_loss(self):
+        return TokenCrossEntropy()
+
+    def usual_metrics(self):
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy", dtype="float32")]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        weight = token_weights(y, sample_weight)
-        loss = super().compute_loss(x, y, y_pred, weight, training)
-        self.loss_per_word.update_state(loss, sample_weight=ops.sum(weight))
-        return loss
+        return super().compute_loss(x, y, y_pred, token_weights(y, sample_weight), training)
+
+    def num_averaged(self, x, y, sample_weight):
+        """Keras weighs each batch by its rows; this by its labelled words."""
+        return ops.sum(token_weights(y, sample_weight))
 
     def is_raw(self, x):
         return isinstance(x, (list, tuple)) and len(x) > 0 and is_words(x[0])

@@ -1,16 +1,21 @@
 """What a `tokenizer.json` must satisfy before it reaches the `tokenizers` library.
 
-The file may come from anybody. The library accepts duplicate and far-apart ids, and replacements
-that multiply a text's length until the process is killed; here each is one clear `ValueError`.
+The file may come from anybody. The library accepts duplicate and far-apart ids, and sizes that it
+then allocates until the process is killed; here each is one clear `ValueError`.
 """
 
+import collections
 import json
 import math
 
+from zoo.tokenizers.steps import check_steps
+
 MAX_BYTES = 64 * 2**20  # the largest published tokenizers are about half of this
-MAX_GROWTH = 16  # how many times longer normalisers may make a text
+MAX_ENTRIES = 2**22  # of lists and objects, twice that of the largest published tokenizers
+MAX_ADDED = 2**21  # characters of all added tokens, which are made into one automaton
+MAX_UNIGRAM = 3 * 2**22  # characters of a Unigram vocabulary, which takes 100 bytes for each
+MAX_WORD = 1000  # characters of a word: WordPiece tries all its parts
 MODELS = ("BPE", "WordPiece", "Unigram")
-NESTED = ("normalizer", "normalizers", "pre_tokenizer", "pretokenizers", "decoder", "decoders")
 
 
 def parse(text, source="tokenizer.json"):
@@ -24,33 +29,54 @@ def parse(text, source="tokenizer.json"):
         A dict.
 
     Raises:
+        TypeError: not text.
         ValueError: too large, not JSON, an unknown model, ids that are not 0..n-1 each used once,
-            merges of tokens outside the vocabulary, or normalisers that blow up a text.
+            merges of tokens outside the vocabulary, or steps that are unknown or blow up a text.
     """
-    if len(text) > MAX_BYTES:
-        raise ValueError(f"{source} must be at most {MAX_BYTES} bytes; got {len(text)}.")
-    try:
-        data = json.loads(text)
-        steps = nested_steps(data)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(
-            f"{source} must be valid JSON; it is damaged or cut short ({error}). Fetch it again."
-        ) from None
+    if not isinstance(text, str):
+        raise TypeError(f"A tokenizer is made of a JSON text, a str; got {type(text).__name__}.")
+    data = read_json(text, source)
     if not isinstance(data, dict) or not isinstance(data.get("model"), dict):
         raise ValueError(f"{source} must be a JSON object with a 'model' object.")
     # The oldest files leave out the type of a BPE model.
     kind = data["model"].get("type", "BPE")
     if kind not in MODELS:
-        raise ValueError(f"{source}: model type must be one of {', '.join(MODELS)}; got {kind!r}.")
+        raise ValueError(
+            f"{source}: model type must be one of {', '.join(MODELS)}; got {str(kind)[:80]!r}."
+        )
     vocabulary = model_vocabulary(data["model"], kind, source)
     check_ids(vocabulary, data.get("added_tokens") or [], source)
     if kind == "BPE":
+        check_dropout(data["model"], source)
         check_merges(data["model"], vocabulary, source)
-    unknown = data["model"].get("unk_token", "[UNK]")
-    if kind == "WordPiece" and not (isinstance(unknown, str) and unknown in vocabulary):
-        raise ValueError(f"{source}: the unknown token of WordPiece must be in its vocabulary.")
-    check_growth(steps, source)
+    if kind == "WordPiece":
+        check_word_piece(data["model"], vocabulary, source)
+    check_steps(data, source)
     return data
+
+
+def read_json(text, source):
+    """The contents of a JSON text whose size, and the memory that it takes, are bounded."""
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"{source} must be at most {MAX_BYTES} bytes; got {len(text)}.")
+    entries = sum(map(text.count, "[{,"))
+    if entries > MAX_ENTRIES:
+        raise ValueError(f"{source} may have at most {MAX_ENTRIES} entries; got {entries}.")
+    try:
+        return json.loads(text, object_pairs_hook=without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{source} must be valid JSON; it is damaged or cut short ({error}). Fetch it again."
+        ) from None
+
+
+def without_repeats(pairs):
+    """An object's dict. Of a key that stands there twice, readers take the one or the other."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        ((twice, _),) = collections.Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the key {twice[:80]!r} occurs twice")
+    return found
 
 
 def model_vocabulary(model, kind, source):
@@ -71,6 +97,12 @@ def model_vocabulary(model, kind, source):
         unknown = model.get("unk_id")
         if unknown is not None and not (is_int(unknown) and 0 <= unknown < len(vocab)):
             raise ValueError(f"{source}: unk_id must be an id of the vocab; got {unknown!r}.")
+        size = sum(len(token) for token, _ in vocab)
+        if size > MAX_UNIGRAM:
+            raise ValueError(
+                f"{source}: a Unigram vocab may have at most {MAX_UNIGRAM} characters in all; "
+                f"got {size}."
+            )
         return {token: i for i, (token, _) in enumerate(vocab)}
     if not isinstance(vocab, dict) or not all(is_int(i) for i in vocab.values()):
         raise ValueError(f"{source}: the model's vocab must map tokens to integer ids.")
@@ -91,6 +123,11 @@ def check_ids(vocabulary, added, source):
                 f"got {str(entry)[:80]}."
             )
         tokens.append((entry["content"], entry["id"]))
+    size = sum(len(token) for token, _ in tokens[len(vocabulary) :])
+    if size > MAX_ADDED:
+        raise ValueError(
+            f"{source}: added_tokens may have at most {MAX_ADDED} characters in all; got {size}."
+        )
     for token, i in tokens:
         if owner.setdefault(i, token) != token:
             raise ValueError(f"{source}: id {i} is given to both {owner[i]!r} and {token!r}.")
@@ -102,6 +139,25 @@ def check_ids(vocabulary, added, source):
         raise ValueError(
             f"{source}: {len(owner)} tokens must have the ids 0 to {len(owner) - 1}; "
             f"got ids from {min(owner)} to {max(owner)} with gaps."
+        )
+
+
+def check_dropout(model, source):
+    if model.get("dropout"):
+        raise ValueError(
+            f"{source}: dropout must be null, or else a text has other ids each time; got "
+            f"{str(model['dropout'])[:80]}. Set it to null for ids that do not change."
+        )
+
+
+def check_word_piece(model, vocabulary, source):
+    unknown, longest = model.get("unk_token", "[UNK]"), model.get("max_input_chars_per_word", 100)
+    if not (isinstance(unknown, str) and unknown in vocabulary):
+        raise ValueError(f"{source}: the unknown token of WordPiece must be in its vocabulary.")
+    if not is_int(longest) or not 0 <= longest <= MAX_WORD:
+        raise ValueError(
+            f"{source}: max_input_chars_per_word must be from 0 to {MAX_WORD}; got "
+            f"{str(longest)[:80]}."
         )
 
 
@@ -134,35 +190,6 @@ def check_merges(model, vocabulary, source):
                     f"{source}: merge {number} needs the token {token[:80]!r}, "
                     "which is not in the vocabulary."
                 )
-
-
-def check_growth(steps, source):
-    """Refuse `Replace` steps that together could multiply a text's length many times."""
-    growth = 1
-    for step in steps:
-        if step.get("type") != "Replace":
-            continue
-        content, pattern = step.get("content"), step.get("pattern")
-        pattern_ok = isinstance(pattern, dict) and len(pattern) == 1
-        literal = pattern.get("String") if pattern_ok else None
-        if not isinstance(content, str) or not pattern_ok or literal == "":
-            raise ValueError(f"{source}: a Replace must have a non-empty pattern and a content.")
-        # A regular expression may match the empty string between any two characters.
-        growth *= max(1, len(content) / len(literal) if literal else len(content) + 1)
-    if growth > MAX_GROWTH:
-        raise ValueError(
-            f"{source}: its Replace steps may make a text at most {MAX_GROWTH} times longer; "
-            f"these could reach {growth:.0f} times."
-        )
-
-
-def nested_steps(part):
-    """Every step of the normaliser, pre-tokeniser and decoder, sequences flattened."""
-    if isinstance(part, list):
-        return [step for child in part for step in nested_steps(child)]
-    if not isinstance(part, dict):
-        return []
-    return [part, *(step for name in NESTED for step in nested_steps(part.get(name)))]
 
 
 def is_int(value):

@@ -13,25 +13,22 @@ trusts the text can ask for the other reading with `encode(text, allow_special=T
 
 import functools
 import json
-import os
 import pathlib
-import tempfile
+import warnings
 
 import keras
 import numpy as np
 import tokenizers
 
+from zoo.files import write_atomically
 from zoo.tokenizers import checks, training
+from zoo.tokenizers.engine import build_engine, failing_step, library_errors
+from zoo.tokenizers.special_tokens import SpecialTokens
 from zoo.tokenizers.streaming import StreamDecoder
+from zoo.tokenizers.texts import as_texts, text_error
 
 FILE_NAME = "tokenizer.json"
-
-# The conventional names of each role, the most specific first.
-START = ("[CLS]", "<s>", "<bos>", "<sos>", "<|begin_of_text|>", "<|startoftext|>", "<|endoftext|>")
-END = ("<|endoftext|>", "</s>", "[SEP]", "<eos>", "<|end_of_text|>", "<|im_end|>")
-PAD = ("[PAD]", "<pad>", "<|pad|>")
-MASK = ("[MASK]", "<mask>")
-UNKNOWN = ("[UNK]", "<unk>")
+MUCH_UNKNOWN = 0.25  # the share of unknown tokens from which on there is a warning
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -40,6 +37,7 @@ class Tokenizer:
 
     Args:
         json: contents of a `tokenizer.json`; usually from `load` or a subclass's `train`.
+        source: str, what errors call that file.
 
     Attributes:
         kind: the model, `"BPE"`, `"WordPiece"` or `"Unigram"`.
@@ -55,30 +53,25 @@ class Tokenizer:
 
     model_type = None  # of the subclasses: the model type of their files
 
-    def __init__(self, json):
-        contents = checks.parse(json)
+    def __init__(self, json, source=FILE_NAME):
+        contents = checks.parse(json, source)
         kind = contents["model"].get("type", "BPE")
         if self.model_type not in (None, kind):
             raise ValueError(
                 f"{type(self).__name__} holds a {self.model_type} model; got {kind}. "
                 "Use Tokenizer.load or Tokenizer.from_json."
             )
-        self.kind = kind
+        self.kind, self.source, self._has_warned = kind, source, False
         self._json = json
-        self._engine = build_engine(json)
-        self._engine.encode_special_tokens = True
+        self._engine = build_engine(json, source)
         added = self._engine.get_added_tokens_decoder()
         self.special_ids = {added[i].content: i for i in sorted(added) if added[i].special}
         self.vocab_size = self._engine.get_vocab_size()
         self.is_byte_level = isinstance(self._engine.decoder, tokenizers.decoders.ByteLevel)
-        self.start_id = self._role(START)
-        self.end_id = self._role(END)
-        self.pad_id = self._role(PAD, self.end_id)
-        self.mask_id = self._role(MASK)
-        self.unknown_id = self._role(UNKNOWN)
-
-    def _role(self, names, default=None):
-        return next((self.special_ids[name] for name in names if name in self.special_ids), default)
+        roles = SpecialTokens.of(self)
+        self.start_id, self.end_id, self.mask_id = roles.start, roles.end, roles.mask
+        self.pad_id = roles.end if roles.padding is None else roles.padding
+        self.unknown_id = roles.unknown
 
     # Loading and saving
 
@@ -100,7 +93,7 @@ class Tokenizer:
         if size > checks.MAX_BYTES:
             raise ValueError(f"{file} must be at most {checks.MAX_BYTES} bytes; got {size}.")
         try:
-            return cls.from_json(file.read_text(encoding="utf-8"))
+            return cls(file.read_text(encoding="utf-8"), source=str(file))
         except UnicodeDecodeError:
             raise ValueError(f"{file} must be UTF-8 JSON; it is damaged. Fetch it again.") from None
 
@@ -117,7 +110,6 @@ class Tokenizer:
         """Write `path` if it ends in `.json`, else `path/tokenizer.json`; atomically."""
         path = pathlib.Path(path)
         file = path if path.suffix == ".json" else path / FILE_NAME
-        file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, self.to_json())
 
     def get_config(self):
@@ -158,7 +150,8 @@ class Tokenizer:
 
         Raises:
             TypeError: not text.
-            ValueError: text with lone surrogates, which is not valid Unicode.
+            ValueError: text with lone surrogates, which is not valid Unicode; text that a step of
+                the tokenizer's file cannot take.
         """
         return self._encode(text, allow_special, lambda encoding: encoding.ids)
 
@@ -191,14 +184,19 @@ class Tokenizer:
         engine = self._special_engine if allow_special else self._engine
         encode_batch = engine.encode_batch if offsets else engine.encode_batch_fast
         try:
-            results = [result(e) for e in encode_batch(texts, add_special_tokens=False)]
+            with library_errors(f"{self.source} cannot encode this text"):
+                results = [result(e) for e in encode_batch(texts, add_special_tokens=False)]
         except (TypeError, UnicodeError):
             raise text_error(texts) from None
+        except ValueError as error:
+            raise ValueError(f"{error} Its {failing_step(engine, texts)} fails.") from None
         return results[0] if single else results
 
     @functools.cached_property
     def _special_engine(self):
-        return build_engine(self._json)
+        engine = build_engine(self._json, self.source)
+        engine.encode_special_tokens = False
+        return engine
 
     def decode(self, ids, skip_special=True):
         """Text of token ids, or of each of several rows of ids in one call.
@@ -221,8 +219,14 @@ class Tokenizer:
             raise TypeError(f"decode takes a list of token ids, or of rows of them; got {ids!r}.")
         if len(ids) and (keras.ops.is_tensor(ids[0]) or hasattr(ids[0], "__len__")):
             rows = [self.check_ids(row) for row in ids]
-            return self._engine.decode_batch(rows, skip_special_tokens=skip_special)
-        return self._engine.decode(self.check_ids(ids), skip_special_tokens=skip_special)
+            with self._decoding():
+                return self._engine.decode_batch(rows, skip_special_tokens=skip_special)
+        ids = self.check_ids(ids)
+        with self._decoding():
+            return self._engine.decode(ids, skip_special_tokens=skip_special)
+
+    def _decoding(self):
+        return library_errors(f"{self.source} cannot decode these ids: its decoder fails")
 
     def stream_decoder(self, skip_special=True):
         """A `StreamDecoder`: ids in one by one, pieces of text out."""
@@ -246,6 +250,29 @@ class Tokenizer:
                 f"got {array[outside[0]]} at position {outside[0]}."
             )
         return array.tolist()
+
+    def unknown_share(self, rows):
+        """Share of the unknown token in rows of ids, from 0 to 1; 0 without such a token."""
+        total = sum(map(len, rows))
+        if self.unknown_id is None or not total:
+            return 0.0
+        return sum(list(row).count(self.unknown_id) for row in rows) / total
+
+    def warn_of_unknown(self, rows, stacklevel=1):
+        """Warn, once for a tokenizer, if a quarter or more of encoded texts is unknown to it.
+
+        Args:
+            rows: the ids of the texts.
+            stacklevel: that of `warnings.warn`, counted from the caller.
+        """
+        if self._has_warned or (share := self.unknown_share(rows)) < MUCH_UNKNOWN:
+            return
+        self._has_warned = True
+        warnings.warn(
+            f"{share:.0%} of the tokens of these texts are unknown to the tokenizer, so that the "
+            "model sees little of them. Use a model that knows their language.",
+            stacklevel=stacklevel + 1,
+        )
 
     def token_to_id(self, token):
         """The id of a token as it is spelled in the vocabulary, or None."""
@@ -272,13 +299,14 @@ class BytePairTokenizer(Tokenizer):
         """Learn a byte-level vocabulary.
 
         Args:
-            texts: an iterable of str, read once.
+            texts: an iterable of str, or of `pathlib.Path`s of UTF-8 files, read once.
             vocab_size: int, number of ids wanted; little text may give fewer.
             special_tokens: names of the special tokens, which take the ids from 0 on.
 
         Raises:
             TypeError: an item is not a str.
-            ValueError: no text, or `vocab_size` below 256 bytes and the special tokens.
+            ValueError: no text, the name of a file in its place, or `vocab_size` below 256 bytes
+                and the special tokens.
         """
         return cls(training.byte_pair(texts, vocab_size, special_tokens))
 
@@ -311,7 +339,7 @@ class WordPieceTokenizer(Tokenizer):
         The same texts give the same vocabulary, always.
 
         Args:
-            texts: an iterable of str, read once.
+            texts: an iterable of str, or of `pathlib.Path`s of UTF-8 files, read once.
             vocab_size: int, number of ids wanted; little text may give fewer.
             lowercase: lowercase the text and strip its accents.
             alphabet_size: how many different characters to keep, the most frequent first; words
@@ -336,65 +364,3 @@ class WordPieceTokenizer(Tokenizer):
             ValueError: a token occurs twice, or `[UNK]` is missing.
         """
         return cls(training.word_piece_file(vocab, lowercase))
-
-
-def build_engine(contents):
-    """A `tokenizers.Tokenizer` from checked JSON; what it still refuses is a ValueError.
-
-    It adds no tokens, cuts and pads nothing: objectives do, in the open.
-    """
-    try:
-        engine = tokenizers.Tokenizer.from_str(contents)
-    except BaseException as error:  # a panic of the Rust library is not an Exception
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        raise ValueError(f"The tokenizer file is not usable: {error}.") from None
-    engine.no_truncation()
-    engine.no_padding()
-    engine.post_processor = None  # the byte-level one would also trim spaces from the offsets
-    return engine
-
-
-def as_texts(texts):
-    """A batch of texts as a list. Raises TypeError for what is no batch."""
-    if isinstance(texts, np.ndarray) and texts.ndim == 1:
-        return texts.tolist()
-    if isinstance(texts, (list, tuple)):
-        return list(texts)
-    raise TypeError(f"Text must be a str or a list of str; got {describe(texts)}.")
-
-
-def text_error(texts):
-    """The error for the first of `texts` that is not text."""
-    for position, text in enumerate(texts):
-        if not isinstance(text, str):
-            return TypeError(f"Text must be str; got {describe(text)} at position {position}.")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            return ValueError(
-                f"Text must be valid Unicode; the text at position {position} has a lone surrogate "
-                f"at character {error.start}. Read the file with the right encoding."
-            )
-    return TypeError("Text must be a str or a list of str.")
-
-
-def describe(value):
-    if isinstance(value, (bytes, bytearray)):
-        return f"{type(value).__name__} (decode it first: value.decode('utf-8'))"
-    return f"{type(value).__name__} {str(value)[:40]!r}"
-
-
-def write_atomically(file, text):
-    """Replace `file` in one step: a crash leaves the old one whole."""
-    handle, scratch = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(scratch, 0o666 & ~umask)  # temporary files are private, this one need not be
-        os.replace(scratch, file)
-    except BaseException:
-        os.unlink(scratch)
-        raise

@@ -7,6 +7,8 @@ import pathlib
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from zoo.files import is_path, read_lines, read_text, refuse_name
+
 BERT_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CONTINUES = "##"
 
@@ -34,10 +36,11 @@ def byte_pair(texts, vocab_size, special_tokens):
 
 def byte_pair_files(vocab, merges, special_tokens):
     if not isinstance(vocab, dict):
-        vocab = json.loads(read(vocab))
+        vocab = json.loads(read(vocab, read_text))
     if not isinstance(merges, (list, tuple)):
-        lines = read(merges).split("\n")
-        merges = [line for line in lines[lines[0].startswith("#version") :] if line]
+        lines = read(merges, read_lines)
+        has_version = bool(lines) and lines[0].startswith("#version")
+        merges = [line for line in lines[has_version:] if line]
     contents = json.loads(byte_level_engine(models.BPE()).to_str())
     contents["model"] |= {"type": "BPE", "vocab": vocab, "merges": list(merges)}
     contents["added_tokens"] = [
@@ -82,9 +85,7 @@ def word_piece(texts, vocab_size, lowercase, alphabet_size):
 
 
 def word_piece_file(vocab, lowercase):
-    tokens = list(vocab) if isinstance(vocab, (list, tuple)) else read(vocab).split("\n")
-    if tokens and not tokens[-1]:
-        tokens.pop()  # the file ends with a line break
+    tokens = list(vocab) if isinstance(vocab, (list, tuple)) else read(vocab, read_lines)
     ids = {token: i for i, token in enumerate(tokens)}
     if len(ids) < len(tokens):
         twice = next(token for i, token in enumerate(tokens) if ids[token] != i)
@@ -140,13 +141,19 @@ def repeated(counts, chunk=10_000):
 
 
 def checked(texts):
-    """`texts` one by one; raises TypeError for what is not text, ValueError if there is none."""
+    """`texts` one by one, files read; raises TypeError for what is no text, ValueError for none."""
+    texts = [texts] if is_path(texts) else texts
     if isinstance(texts, (str, bytes)):
+        refuse_name(texts)
         raise TypeError(
             f"Training texts must be an iterable of str; got one {type(texts).__name__}."
         )
     empty = True
     for position, text in enumerate(texts):
+        if position == 0:
+            refuse_name(text)
+        if is_path(text):
+            text = read_text(text)
         if not isinstance(text, str):
             raise TypeError(
                 f"Training texts must be str; got {type(text).__name__} at position {position}."
@@ -164,8 +171,7 @@ def special_token(token, token_id):
     return {"id": token_id, "content": token, **flags, "special": True}
 
 
-def read(path):
-    path = pathlib.Path(path)
-    if not path.is_file():
+def read(path, reader):
+    if not pathlib.Path(path).is_file():
         raise FileNotFoundError(f"No tokenizer file at {str(path)!r}.")
-    return path.read_text(encoding="utf-8")
+    return reader(path)

@@ -9,15 +9,17 @@ from zoo.backends.common import (
     hide,
     in_order,
     product,
+    random_state,
     recompute,
     reorder_rows,
-    speed_up_optimizer,
+    set_random_state,
     stop_tuning,
     write_rows,
 )
 from zoo.backends.jax.compiling import compile_function, compile_loop
 from zoo.backends.jax.kernels import empty, head_gradients, take_rows, writes_attention_out
 from zoo.backends.jax.lstm import lstm
+from zoo.backends.jax.training import Trainer
 
 COMPILES_EACH_SHAPE = True
 WRITES_SAVED_MODELS = False
@@ -25,6 +27,7 @@ WRITES_SAVED_MODELS = False
 __all__ = [
     "COMPILES_EACH_SHAPE",
     "WRITES_SAVED_MODELS",
+    "Trainer",
     "adapt_batches",
     "attention",
     "compile_function",
@@ -36,10 +39,11 @@ __all__ = [
     "in_order",
     "lstm",
     "product",
+    "random_state",
     "recompute",
     "reorder_rows",
     "rnn",
-    "speed_up_optimizer",
+    "set_random_state",
     "stop_tuning",
     "take_rows",
     "write_rows",

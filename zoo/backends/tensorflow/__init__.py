@@ -7,15 +7,17 @@ from zoo.backends.common import (
     hide,
     in_order,
     product,
+    random_state,
     recompute,
     reorder_rows,
-    speed_up_optimizer,
+    set_random_state,
     write_rows,
 )
 from zoo.backends.head_gradients import head_gradients
 from zoo.backends.tensorflow.compiling import compile_function, compile_loop
 from zoo.backends.tensorflow.data import adapt_batches, stop_tuning
 from zoo.backends.tensorflow.kernels import attention, empty, lstm, take_rows, writes_attention_out
+from zoo.backends.tensorflow.training import Trainer
 
 COMPILES_EACH_SHAPE = False
 WRITES_SAVED_MODELS = True
@@ -23,6 +25,7 @@ WRITES_SAVED_MODELS = True
 __all__ = [
     "COMPILES_EACH_SHAPE",
     "WRITES_SAVED_MODELS",
+    "Trainer",
     "adapt_batches",
     "attention",
     "compile_function",
@@ -34,10 +37,11 @@ __all__ = [
     "in_order",
     "lstm",
     "product",
+    "random_state",
     "recompute",
     "reorder_rows",
     "rnn",
-    "speed_up_optimizer",
+    "set_random_state",
     "stop_tuning",
     "take_rows",
     "write_rows",

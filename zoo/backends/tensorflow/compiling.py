@@ -3,21 +3,56 @@
 A function reads the model's weights and takes and returns nested tensors.
 """
 
+import functools
 import sys
 
 import tensorflow as tf
+from keras import ops, tree
 
 from zoo.backends.common import while_loop
+from zoo.backends.compiled import CastWeights, Compiled, with_weights
 
 
-def compile_function(model, function, uses_up_first=False):
-    """`function(*arguments)`, compiled; it may write into the first of them if told so."""
-    # XLA makes decoding three times faster. It was not tried on macOS.
-    return tf.function(function, autograph=False, jit_compile=sys.platform != "darwin")
+def compile_function(model, function):
+    """`call(*arguments, **static)`: the function, compiled for its shapes and what is static."""
+    call = _compiled(model, function)
+    return lambda *arguments, **static: call(CastWeights(model), *arguments, **static)
 
 
-def compile_loop(model, condition, body):
-    """`loop(state, *arguments)`: `state = body(state, *arguments)` as long as
-    `condition(state, *arguments)` holds. The state that goes in is used up.
+def compile_loop(model, body):
+    """`start() -> loop`, `loop(state, num_steps, *arguments, **static)`: the body, in a loop.
+
+    `state = body(state, *arguments, **static)` is done `num_steps` times, or until
+    `state["over"]`. The state that goes in is used up. Weights are cast once for all calls of a
+    `loop`.
     """
-    return compile_function(model, while_loop(condition, body), uses_up_first=True)
+    call = _compiled(model, while_loop(body))
+
+    def start():
+        weights = CastWeights(model)
+
+        def loop(state, num_steps, *arguments, **static):
+            num_steps = ops.convert_to_tensor(num_steps, dtype="int32")
+            return call(weights, state, num_steps, *arguments, **static)
+
+        return loop
+
+    return start
+
+
+def _compiled(model, function):
+    def compile_for(values, arguments, static):
+        stateless = with_weights(model, functools.partial(function, **static))
+        # XLA makes decoding three times faster. It was not tried on macOS.
+        traced = tf.function(stateless, autograph=False, jit_compile=sys.platform != "darwin")
+        return traced.get_concrete_function(values, *arguments)
+
+    compiled = Compiled(compile_for)
+
+    def call(weights, *arguments, **static):
+        values = [tf.convert_to_tensor(value) for value in weights.values()]
+        shapes = tuple((tuple(x.shape), x.dtype) for x in tree.flatten((values, arguments)))
+        key = shapes, tuple(static.items())
+        return compiled.get(key, values, arguments, static)(values, *arguments)
+
+    return call

@@ -3,7 +3,6 @@
 from keras.src.backend import rnn
 
 from zoo.backends.common import adapt_batches, stop_tuning
-from zoo.backends.torch.adam import speed_up_optimizer
 from zoo.backends.torch.compiling import compile_function, compile_loop
 from zoo.backends.torch.head_gradients import head_gradients
 from zoo.backends.torch.kernels import (
@@ -20,6 +19,8 @@ from zoo.backends.torch.kernels import (
 )
 from zoo.backends.torch.lstm import lstm
 from zoo.backends.torch.products import product
+from zoo.backends.torch.random import random_state, set_random_state
+from zoo.backends.torch.training import Trainer
 
 COMPILES_EACH_SHAPE = False
 WRITES_SAVED_MODELS = False
@@ -27,6 +28,7 @@ WRITES_SAVED_MODELS = False
 __all__ = [
     "COMPILES_EACH_SHAPE",
     "WRITES_SAVED_MODELS",
+    "Trainer",
     "adapt_batches",
     "attention",
     "compile_function",
@@ -38,10 +40,11 @@ __all__ = [
     "in_order",
     "lstm",
     "product",
+    "random_state",
     "recompute",
     "reorder_rows",
     "rnn",
-    "speed_up_optimizer",
+    "set_random_state",
     "stop_tuning",
     "take_rows",
     "write_rows",

@@ -4,55 +4,78 @@ A function reads the model's weights and takes and returns nested tensors. The w
 to what is traced, so a model that is trained further needs no tracing again.
 """
 
+import functools
+
 import torch
 from keras import tree
 
-from zoo.backends.common import with_weights
+from zoo.backends.compiled import Compiled, with_weights
 from zoo.backends.torch.graph import TracedFunction
 
+LOOK_EVERY = 16  # steps on a GPU, which waits for each look at its memory
 
-def compile_function(model, function, uses_up_first=False):
-    """`function(*arguments)`, traced; it may write into the first of them if told so."""
+
+def compile_function(model, function):
+    """`call(*arguments, **static)`: the function, traced for its shapes and what is static."""
     trace = _tracer(model, function)
 
-    def call(*arguments):
-        values, traced = trace(arguments)
+    def call(*arguments, **static):
+        values, traced = trace(model.weights, arguments, static)
         with torch.no_grad():
             return traced(traced.prepare(values), *arguments)
 
     return call
 
 
-def compile_loop(model, condition, body):
-    """`loop(state, *arguments)`: `state = body(state, *arguments)` as long as
-    `condition(state, *arguments)` holds. The state that goes in is used up.
+def compile_loop(model, body):
+    """`start() -> loop`, `loop(state, num_steps, *arguments, **static)`: the body, in a loop.
 
-    Graphs have no loops here: the body is what is traced.
+    `state = body(state, *arguments, **static)` is done `num_steps` times, or until
+    `state["over"]` is found to hold. The state that goes in is used up. Weights are cast and laid
+    out once for all calls of a `loop`.
     """
     trace = _tracer(model, body)
 
-    def loop(state, *arguments):
-        values, traced = trace((state, *arguments))
-        with torch.no_grad():
-            prepared = traced.prepare(values)
-            while condition(state, *arguments):
-                state = traced(prepared, state, *arguments)
-        return state
+    def start():
+        weights, traced, prepared = model.weights, None, None
 
-    return loop
+        def loop(state, num_steps, *arguments, **static):
+            nonlocal traced, prepared
+            values, found = trace(weights, (state, *arguments), static)
+            with torch.no_grad():
+                if found is not traced:
+                    traced, prepared = found, found.prepare(values)
+                every = steps_between_looks(state["over"].device)
+                for step in range(num_steps):
+                    if step % every == 0 and state["over"]:
+                        break
+                    state = traced(prepared, state, *arguments)
+            return state
+
+        return loop
+
+    return start
+
+
+def steps_between_looks(device):
+    """How many steps a loop does before it looks whether it is over."""
+    return 1 if device.type == "cpu" else LOOK_EVERY
 
 
 def _tracer(model, function):
-    """`trace(arguments)`: the weights' values, and a `TracedFunction` for these shapes."""
-    graphs = {}
-    stateless = with_weights(model, function)
+    """`trace(weights, arguments, static)`: the weights' values, and a `TracedFunction`."""
 
-    def trace(arguments):
-        values = [v.value.detach() for v in model.variables]
-        key = tuple((t.shape, t.dtype, t.device) for t in tree.flatten((values, arguments)))
-        if key not in graphs:
-            with torch.no_grad():
-                graphs[key] = TracedFunction(stateless, values, arguments)
-        return values, graphs[key]
+    def trace_for(values, arguments, static):
+        stateless = with_weights(model, functools.partial(function, **static))
+        with torch.no_grad():
+            return TracedFunction(stateless, values, arguments)
+
+    graphs = Compiled(trace_for)
+
+    def trace(weights, arguments, static):
+        values = [weight.value.detach() for weight in weights]
+        shapes = tuple((t.shape, t.dtype, t.device) for t in tree.flatten((values, arguments)))
+        key = shapes, tuple(static.items())
+        return values, graphs.get(key, values, arguments, static)
 
     return trace

@@ -12,6 +12,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from zoo.backends.torch.products import has_fast_products
 
 LARGE_WEIGHT = 2**20  # elements; smaller ones gain less than their laying out costs
+LARGE_CONSTANT = 2**10  # elements; larger ones are not compared
 
 
 class TracedFunction:
@@ -47,10 +48,10 @@ class TracedFunction:
 
     def prepare(self, values):
         """What depends on `values` alone, for `__call__`."""
-        return self._prepare(*values)
+        return self._prepare.forward(*values)  # not its __call__, which a trace elsewhere patches
 
     def __call__(self, prepared, *arguments):
-        results = self._run(*prepared, *tree.flatten(arguments))
+        results = self._run.forward(*prepared, *tree.flatten(arguments))
         return tree.pack_sequence_as(self._structure, results)
 
 
@@ -110,6 +111,8 @@ def merge_repeated(traced, kept):
             continue
         if node.op == "get_attr":
             constant = getattr(traced, node.target)
+            if constant.numel() > LARGE_CONSTANT:
+                continue
             key = constant.device, constant.dtype, repr(constant.tolist())
         elif node.op == "call_function":
             key = node.target, repr(node.args), repr(node.kwargs)

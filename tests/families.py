@@ -1,0 +1,60 @@
+"""One row for each family: a tiny configuration, which the tests of all families run over.
+
+A row is `{name: arguments}`; a name is a family's, or that and a variant after a colon.
+"""
+
+import numpy as np
+
+from tests.models import random_ids, with_weights
+from zoo.models import FAMILIES
+
+SIZES = {"vocab_size": 300, "num_layers": 2, "hidden_dim": 16, "max_length": 16, "dropout": 0.0}
+HEADS = {"num_heads": 2}
+
+ROWS = {
+    "gpt": HEADS,
+    "bert": HEADS,
+    "bert: no segments": {**HEADS, "num_segments": 0, "mlp_dim": 24},
+    "roberta": HEADS,
+    "distilbert": HEADS,
+    "transformer": HEADS,
+    "transformer: learned": {**HEADS, "position": "learned", "pre_norm": True},
+    "transformer: relative": {**HEADS, "position": "relative"},
+    "transformer: untied": {**HEADS, "tied": False},
+    "lstm": {"inner_dim": 24},
+    "lstm: bidirectional": {"bidirectional": True},
+    "lstm_seq2seq": {},
+    "lstm_seq2seq: bahdanau": {"attention": "bahdanau", "bidirectional": False},
+    "lstm_seq2seq: states alone": {"attention": None},
+}
+LENGTH = 7
+MASK = np.arange(LENGTH) < np.array([[LENGTH], [4]])
+
+
+def config_of(row, **overrides):
+    """The family and the arguments of a row, as a preset's config has them."""
+    return {"family": row.split(":")[0], "backbone": {**SIZES, **ROWS[row], **overrides}}
+
+
+def tiny(row, **overrides):
+    """A backbone whose weights are drawn by NumPy, so that every backend has the same."""
+    config = config_of(row, **overrides)
+    return with_weights(FAMILIES[config["family"]](**config["backbone"]))
+
+
+def reads_pairs(row):
+    return "seq2seq" in FAMILIES[row.split(":")[0]].tasks
+
+
+def is_causal(row):
+    """Whether a position sees only those before it: of the target, where there are pairs."""
+    causal = {"causal_lm", "seq2seq"} & set(FAMILIES[row.split(":")[0]].tasks)
+    return bool(causal) and row != "lstm: bidirectional"
+
+
+def inputs(row, padded="padding_mask"):
+    """Two rows of token ids, the second one padded; `padded` is the mask that is given."""
+    batch = {"token_ids": random_ids(2, LENGTH)}
+    if reads_pairs(row):
+        batch["decoder_token_ids"] = random_ids(2, LENGTH, seed=1)
+    return {**batch, padded: MASK} if padded else batch

@@ -1,0 +1,145 @@
+"""What a constructor's arguments may be: a type and a range for each, said beside the class.
+
+    class GPT(Backbone):
+        family = "gpt"
+        arguments = Backbone.arguments | {"num_groups": Integer(1, 2**12)}
+
+Which arguments a class takes, and which it needs, its signature says; None is allowed where it is
+the default. So a config that anybody wrote is checked before anything is made.
+"""
+
+import inspect
+import numbers
+from dataclasses import dataclass
+
+from zoo.hub import suggestion
+
+MADE_BY_LOAD = ("self", "backbone", "tokenizer", "special_tokens", "kwargs")  # never in a config
+
+
+@dataclass(frozen=True)
+class Integer:
+    """A whole number from `low` to `high`."""
+
+    low: int
+    high: int
+
+    @property
+    def expected(self):
+        return f"an integer from {self.low} to {self.high}"
+
+    def fits(self, value):
+        is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        return is_integer and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number from `low` to `high`."""
+
+    low: float
+    high: float
+
+    @property
+    def expected(self):
+        return f"a number from {self.low} to {self.high}"
+
+    def fits(self, value):
+        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        return is_number and self.low <= value <= self.high
+
+
+class Boolean:
+    """True or False."""
+
+    expected = "true or false"
+
+    def fits(self, value):
+        return isinstance(value, bool)
+
+
+class Choice:
+    """One of some values."""
+
+    def __init__(self, *values):
+        self.values = values
+
+    @property
+    def expected(self):
+        return f"one of {', '.join(map(str, self.values))}"
+
+    def fits(self, value):
+        return value in self.values
+
+
+@dataclass(frozen=True)
+class Names:
+    """At least two different texts that are not empty, in a list or tuple, and at most `most`."""
+
+    most: int
+    expected = "a list of at least two different names"
+
+    def fits(self, value):
+        return (
+            isinstance(value, (list, tuple))
+            and len(value) <= self.most
+            and all(isinstance(name, str) and name for name in value)
+            and len(set(value)) == len(value) >= 2
+        )
+
+
+LENGTH = Integer(1, 2**24)
+RATE = Number(0, 1)
+LABELS = Names(2**16)
+DTYPES = Choice("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
+
+
+def taken(cls):
+    """`{name: inspect.Parameter}` of what a config may give to a constructor."""
+    parameters = inspect.signature(cls.__init__).parameters
+    return {name: p for name, p in parameters.items() if name not in MADE_BY_LOAD}
+
+
+def check(cls, arguments, source):
+    """Raise ValueError unless names, types and ranges are those that a class declares.
+
+    Args:
+        cls: a class with `arguments`, such as a backbone or a task.
+        arguments: `{name: value}` for its constructor.
+        source: str, what an error is about, such as a file and its section.
+    """
+    parameters = taken(cls)
+    for name in arguments:
+        if name not in parameters:
+            raise ValueError(
+                f"{source} has an unknown argument {name[:80]!r}. "
+                f"{suggestion(name, parameters)}{cls.__name__} takes {', '.join(parameters)}."
+            )
+    check_values(cls, arguments, source)
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in arguments:
+            raise ValueError(f"{source} must give {name!r}, which {cls.__name__} needs.")
+
+
+def check_values(cls, arguments, source):
+    """As `check`, of the values alone."""
+    parameters = taken(cls)
+    for name, value in arguments.items():
+        if value is None and parameters[name].default is None:
+            continue
+        if not cls.arguments[name].fits(value):
+            raise ValueError(
+                f"{source}: {name} must be {cls.arguments[name].expected}; got {shown(value)}."
+            )
+    num_heads, hidden_dim = arguments.get("num_heads"), arguments.get("hidden_dim")
+    if num_heads and hidden_dim and hidden_dim % num_heads:
+        raise ValueError(
+            f"{source}: hidden_dim must be a multiple of num_heads; got {hidden_dim} and "
+            f"{num_heads}."
+        )
+
+
+def shown(value):
+    """A value in an error, cut to a line."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

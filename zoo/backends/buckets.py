@@ -1,0 +1,22 @@
+"""Sizes that are rounded up, so that few shapes are compiled."""
+
+MOST_SHAPES = 32  # that stay compiled of one function; the least recently used are let go
+LENGTHS = 16  # lengths are padded to this times a power of two
+
+
+def bucket(size, unit, most):
+    """The smallest `unit * 2^n` that holds `size`, and no more than `most`."""
+    return bucket_sizes(size, unit, most)[-1]
+
+
+def bucket_sizes(size, unit, most):
+    """All sizes `unit * 2^n` up to the first that holds `size`, and none above `most`."""
+    sizes = [min(unit, most)]
+    while sizes[-1] < min(size, most):
+        sizes.append(min(2 * sizes[-1], most))
+    return sizes
+
+
+def pad_rows(array, num_rows):
+    """An array whose last row is repeated until there are `num_rows`."""
+    return array.take([min(i, len(array) - 1) for i in range(num_rows)], axis=0)

@@ -1,0 +1,181 @@
+"""What the training steps of all backends have in common."""
+
+import threading
+import weakref
+
+import keras
+from keras import ops
+from keras.src.utils.tracking import no_automatic_dependency_tracking
+
+_LOCKS = weakref.WeakKeyDictionary()  # of models, which neither save nor copy their lock
+_LOCKS_GUARD = threading.Lock()
+
+
+class Steps:
+    """A step of `fit` or `evaluate` is `outputs_and_loss`, a function of its arguments.
+
+    Nothing of a step is kept in an attribute of the model, which other threads may be using. What
+    is to outlive a step is written into variables.
+    """
+
+    def outputs_and_loss(self, x, y, sample_weight, training):
+        """The outputs of a batch, and the scalar that is minimised.
+
+        The outputs are for metrics alone: a subclass whose metrics need none may return others.
+        """
+        y_pred = self.outputs_of_step(x, training)
+        loss = self._compute_loss(
+            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
+        )
+        return y_pred, loss
+
+    def outputs_of_step(self, x, training):
+        """The outputs of a batch in `fit` or `evaluate`."""
+        return self(x, training=training)
+
+    def num_averaged(self, x, y, sample_weight):
+        """What the loss of a batch is a mean over: how much it weighs in the loss of an epoch."""
+        return ops.shape(next(part for part in keras.tree.flatten(x) if part is not None))[0]
+
+    @property
+    def weights_lock(self):
+        """The lock that a step holds while it replaces the weights; one for each backbone.
+
+        On JAX a step uses the old weights up, so whoever reads weights there holds the lock from
+        reading `variable.value` until what computes with them has been dispatched:
+
+            with model.weights_lock:
+                results = compiled([variable.value for variable in model.variables], *arguments)
+
+        It may be taken again by the thread that has it. The other backends change weights in place,
+        one by one: a reader beside `fit` sees each as it was before a step or after it.
+        """
+        with _LOCKS_GUARD:
+            return _LOCKS.setdefault(getattr(self, "backbone", self), threading.RLock())
+
+    @no_automatic_dependency_tracking
+    def compile(self, *args, **kwargs):
+        self.loss = self._compile_loss = self._compile_metrics = None  # Keras leaves the old ones
+        super().compile(*args, **kwargs)
+        # Keras' own sums in floatx: in bfloat16, 256 and 1 make 256.
+        self._loss_tracker = keras.metrics.Mean(name="loss", dtype="float32")
+        self.speed_up(self.optimizer)
+
+    def speed_up(self, optimizer):
+        """Let an optimizer take its fastest way on this backend."""
+
+    @property
+    def has_compiled_metrics(self):
+        return self._compile_metrics is not None
+
+    def build_loss(self, labels):
+        """Spare the run of the whole model on symbols by which Keras learns the shapes of a loss.
+
+        Args:
+            labels: a `keras.KerasTensor` like those of a batch.
+        """
+        self._compile_loss.build(labels, self.outputs[0])
+
+    def sublayers(self):
+        """`{path: layer}` of all layers at any depth that have weights, parents before children."""
+        layers = {layer.path: layer for layer in self._flatten_layers(include_self=False)}
+        return {
+            path: layer
+            for path, layer in sorted(layers.items(), key=lambda item: item[0] or "")
+            if layer.weights and not isinstance(layer, keras.Model)
+        }
+
+    def get_compile_config(self):
+        """As Keras', with what else the optimizer needs to go on where it stopped."""
+        config = super().get_compile_config()
+        if self.optimizer is None:
+            return config
+        self._follow_trainable()
+        return {
+            **config,
+            "not_decayed": _not_decayed(self.optimizer),
+            "is_optimizer_built": self.optimizer.built,
+        }
+
+    def compile_from_config(self, config):
+        """Compile as it was when saved; Keras calls this when it loads a `.keras` file."""
+        config = keras.saving.deserialize_keras_object(config)
+        not_decayed = config.pop("not_decayed", None)
+        is_built = config.pop("is_optimizer_built", False)
+        self.compile(**config)
+        if self.optimizer is not None:
+            _set_not_decayed(self.optimizer, not_decayed)
+            if is_built:
+                self.optimizer.build(self.trainable_variables)
+
+    def make_train_function(self, force=False):
+        self.require_fine_weights()
+        self._follow_trainable()
+        if self.optimizer is not None and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        super().make_train_function(force)
+
+    def require_fine_weights(self):
+        """Raise ValueError if weights of 16 bits are to be trained.
+
+        A step of Adam is a small fraction of a weight, and rounds to nothing; in bfloat16, so does
+        the decay of its second moment, 0.999.
+        """
+        coarse = {v.dtype for v in self.trainable_variables} & {"bfloat16", "float16"}
+        if coarse:
+            name = coarse.pop()
+            raise ValueError(
+                f"Weights to be trained must be float32, but these are {name}, in which most steps "
+                f"round to nothing; make the model with dtype='mixed_{name}', which computes in "
+                f"{name} all the same."
+            )
+
+    @no_automatic_dependency_tracking
+    def _follow_trainable(self):
+        """Start the optimizer anew if other weights than it knows are to be trained now."""
+        old = self.optimizer
+        if old is None or not old.built:
+            return
+        known = getattr(old, "inner_optimizer", old)._trainable_variables
+        if [id(v) for v in known] == [id(v) for v in self.trainable_variables]:
+            return
+        new = type(old).from_config(old.get_config())
+        _set_not_decayed(new, _not_decayed(old))
+        self.speed_up(new)
+        self.optimizer = new
+        self._compile_config.config["optimizer"] = getattr(new, "inner_optimizer", new)
+        self.train_function = None
+
+    def own_callbacks(self):
+        """Callbacks that each `fit` and `evaluate` of the model has."""
+        return []
+
+    def fit(self, *args, callbacks=None, **kwargs):
+        return super().fit(*args, callbacks=self._with_own(callbacks), **kwargs)
+
+    def evaluate(self, *args, callbacks=None, **kwargs):
+        return super().evaluate(*args, callbacks=self._with_own(callbacks), **kwargs)
+
+    def _with_own(self, callbacks):
+        own = self.own_callbacks()
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            return [*own, *keras.tree.flatten(callbacks or [])]
+        kinds = [type(callback) for callback in callbacks.callbacks]  # `fit` has added its own
+        for callback in own:
+            if type(callback) not in kinds:
+                callback.set_model(self)
+                callbacks.append(callback)
+        return callbacks
+
+
+def _not_decayed(optimizer):
+    """The names of weights that an optimizer does not decay, which its config leaves out."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    return sorted(pattern.pattern.split("|")) if pattern else []
+
+
+def _set_not_decayed(optimizer, names):
+    if names:
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        optimizer.exclude_from_weight_decay(var_names=names)

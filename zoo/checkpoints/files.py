@@ -1,0 +1,111 @@
+"""Files of others, opened with care; files of ours, written whole or not at all."""
+
+import contextlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from zoo import hub
+from zoo.weights import damaged
+
+MAX_NAME = 512  # characters of a tensor's name
+MAX_RANK = 8
+MAX_NUMBERS = 2**48  # of one tensor; more than any machine has memory for
+
+# What files begin with, whatever they are called.
+KINDS = {
+    b"GGUF": "a GGUF file",
+    b"PK\x03\x04": "a zip file, as torch.save writes",
+    b"\x80\x02": "a pickle",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file",
+}
+
+
+def open_regular(path):
+    """Open a file of bytes to read, and only a regular one: a pipe or a device may never end.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is a folder, a pipe or a device, or no name of a file.
+    """
+    shown = str(path)[:300]
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait
+    except FileNotFoundError:
+        raise FileNotFoundError(f"No file at {shown!r}.") from None
+    except (ValueError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{shown!r} cannot be read: {reason}. Give another file.") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ValueError(f"{shown!r} must be a file, not a folder, a pipe or a device.")
+    return os.fdopen(handle, "rb")
+
+
+def member(folder, name, source):
+    """The path of a file in a folder, which neither its name nor a link may leave.
+
+    The hub's cache is a folder of links into its `blobs`, which are followed.
+
+    Args:
+        folder: a Path.
+        name: what the file is called by `source`, which anybody may have written.
+        source: what to call in errors.
+    """
+    is_plain = "\0" not in name and "\\" not in name and Path(name).name == name
+    if not is_plain or len(name) > 255:
+        raise damaged(source, f"{name[:80]!r} must be the name of a file in the same folder")
+    path = folder / name
+    homes = [folder.resolve()]
+    if folder.parent.name == "snapshots":
+        homes.append(folder.parent.parent.resolve() / "blobs")
+    if path.is_symlink() and path.resolve().parent not in homes:
+        raise ValueError(
+            f"{path} must lie in its folder, but is a link that leaves it. Copy the file there."
+        )
+    return path
+
+
+def check_is(start, expected, path):
+    """Refuse a file by its first bytes, if they are those of another format."""
+    for magic, what in KINDS.items():
+        if magic != expected and start.startswith(magic):
+            raise ValueError(f"{path} is {what}, whatever its name says. Give it its own name.")
+
+
+def check_tensor(name, shape, path):
+    """Refuse a tensor by its name and shape, before memory is taken for it."""
+    is_name = 0 < len(name) <= MAX_NAME and name.isprintable()
+    if not is_name or name.startswith("/") or ".." in name:
+        raise damaged(path, f"{name[:80]!r} is no name of a tensor")
+    numbers = 1
+    for size in shape[: MAX_RANK + 1]:
+        numbers *= max(size, 1)
+    if len(shape) > MAX_RANK or min(shape, default=0) < 0 or numbers > MAX_NUMBERS:
+        raise damaged(
+            path,
+            f"the shape of {name!r} must have up to {MAX_RANK} sizes and {MAX_NUMBERS} numbers",
+        )
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A new file of bytes to write, which takes the place of `path` once it is complete.
+
+    Raises:
+        OSError: of the kind that stopped it; `path` is as it was, and nothing lies beside it.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with open(partial, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException as error:
+        partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise hub.plain_error(error, path) from error
+        raise

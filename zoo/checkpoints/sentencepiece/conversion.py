@@ -1,0 +1,130 @@
+"""SentencePiece models as `tokenizer.json`, with the same ids for the same text."""
+
+import base64
+import json
+import re
+
+from zoo.checkpoints.sentencepiece.model import CONTROL, NORMAL, UNKNOWN, USER_DEFINED
+
+SPACE = "\u2581"
+AS_IT_STANDS = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+
+
+def to_json(model):
+    """The contents of a `tokenizer.json` that does what a model does.
+
+    Text is not cut into words first: SentencePiece does not, either. Names of control pieces in a
+    text are only text. A user's own symbols in a BPE model stand apart, with spaces beside them
+    removed as at the ends of a text, if the model does that.
+
+    Args:
+        model: a `zoo.checkpoints.sentencepiece.Model`.
+
+    Returns:
+        A str.
+    """
+    contents = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": added_tokens(model),
+        "normalizer": {"type": "Sequence", "normalizers": normalizers(model)},
+        "pre_tokenizer": pre_tokenizer(model),
+        "post_processor": None,
+        "decoder": {"type": "Sequence", "decoders": decoders(model)},
+        "model": bpe(model) if model.kind == "BPE" else unigram(model),
+    }
+    return json.dumps(contents, ensure_ascii=False, indent=2)
+
+
+def added_tokens(model):
+    special = (CONTROL, UNKNOWN)
+    added = (*special, USER_DEFINED) if model.kind == "BPE" else special
+    return [
+        {"id": i, "content": piece.text, "special": piece.type in special, **AS_IT_STANDS}
+        for i, piece in enumerate(model.pieces)
+        if piece.type in added
+    ]
+
+
+def normalizers(model):
+    steps = []
+    if model.charsmap:
+        charsmap = base64.b64encode(model.charsmap).decode()
+        steps.append({"type": "Precompiled", "precompiled_charsmap": charsmap})
+    if model.remove_extra_whitespaces:
+        steps += [
+            replace({"Regex": r"\A +"}, ""),
+            replace({"Regex": rf"[ {SPACE}]+\z"}, ""),
+            replace({"Regex": " {2,}"}, " "),
+        ]
+    if model.add_dummy_prefix:
+        steps.append({"type": "Prepend", "prepend": SPACE})
+    steps.append(replace({"String": " "}, SPACE))
+    return steps
+
+
+def replace(pattern, content):
+    return {"type": "Replace", "pattern": pattern, "content": content}
+
+
+def pre_tokenizer(model):
+    """Cuts the names of pieces that no text has: Unigram would take them for the pieces."""
+    if model.kind == "BPE":
+        return None  # which has no merges that make them
+    names = [piece.text for piece in model.pieces if piece.type in (CONTROL, UNKNOWN)]
+    cuts = [f"(?<={re.escape(name[0])})(?={re.escape(name[1:])})" for name in names]
+    if model.byte_fallback:
+        cuts.append("(?<=<)(?=0x[0-9A-F]{2}>)")
+    pattern = {"Regex": "|".join(cuts)}
+    return {"type": "Split", "pattern": pattern, "behavior": "Removed", "invert": False}
+
+
+def decoders(model):
+    steps = [replace({"String": SPACE}, " "), {"type": "ByteFallback"}, {"type": "Fuse"}]
+    if model.add_dummy_prefix:
+        steps.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
+    return steps
+
+
+def unigram(model):
+    """Pieces with their scores; a user's own symbols have the best, and so are always taken."""
+    best = max((piece.score for piece in model.pieces if piece.type == NORMAL), default=0.0)
+    vocab = [
+        [piece.text, max(best, 0.0) if piece.type == USER_DEFINED else piece.score]
+        for piece in model.pieces
+    ]
+    unknown = model.roles["unknown"]
+    fallback = model.byte_fallback
+    return {"type": "Unigram", "unk_id": unknown, "vocab": vocab, "byte_fallback": fallback}
+
+
+def bpe(model):
+    return {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": model.pieces[model.roles["unknown"]].text,
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": None,
+        "fuse_unk": True,
+        "byte_fallback": model.byte_fallback,
+        "ignore_merges": False,
+        "vocab": {piece.text: i for i, piece in enumerate(model.pieces)},
+        "merges": merges(model.pieces),
+    }
+
+
+def merges(pieces):
+    """Pairs of pieces in the order in which they are merged.
+
+    SentencePiece has no list of them: whatever two neighbours make a piece are merged, the piece
+    with the best score first.
+    """
+    ids = {piece.text: i for i, piece in enumerate(pieces) if piece.type == NORMAL}
+    found = []
+    for text, i in ids.items():
+        pairs = [(text[:k], text[k:]) for k in range(1, len(text))]
+        known = [(ids[left], ids[right]) for left, right in pairs if left in ids and right in ids]
+        found += [(-pieces[i].score, i, pair) for pair in sorted(known)]
+    found.sort(key=lambda one: one[:2])
+    return [[pieces[left].text, pieces[right].text] for _, _, (left, right) in found]

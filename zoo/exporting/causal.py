@@ -1,0 +1,121 @@
+"""Signatures of `zoo.CausalLM`, which continue a text and say how likely one is."""
+
+import math
+
+import tensorflow as tf
+
+from zoo.exporting.decoding import draw
+from zoo.exporting.graph_functions import (
+    MAX_NEW_TOKENS,
+    SAMPLING,
+    TEXT,
+    graph_function,
+    length_rule,
+    longest_of,
+    require,
+    require_ids,
+    require_rules,
+    sampling_rules,
+)
+from zoo.exporting.tokenizers.byte_pairs import GraphTokenizer, as_utf8
+from zoo.generation.decoder import context_length
+from zoo.layers import token_nats
+
+
+def causal_signatures(model):
+    """`{name: graph}` of a `zoo.CausalLM`; see `zoo.export`."""
+    signatures = {"serving_default": logits_signature(model)}
+    if model.tokenizer is not None:
+        tokenizer = GraphTokenizer(model.tokenizer)
+        signatures["tokenize"] = tokenize_signature(tokenizer)
+        signatures["generate"] = generate_signature(model, tokenizer)
+        signatures["score"] = score_signature(model, tokenizer)
+    return signatures
+
+
+def logits_signature(model):
+    """`(token_ids, padding_mask) -> logits`."""
+
+    @graph_function(
+        tf.TensorSpec([None, None], "int32", "token_ids"),
+        tf.TensorSpec([None, None], "bool", "padding_mask"),
+    )
+    def serve(token_ids, padding_mask):
+        inputs = {
+            "token_ids": require_ids(token_ids, model.backbone),
+            "padding_mask": padding_mask,
+        }
+        return {"logits": tf.cast(model(inputs, training=False), "float32")}
+
+    return serve
+
+
+def tokenize_signature(tokenizer):
+    """`(text) -> (token_ids, padding_mask)`, the inputs of `serving_default`."""
+
+    @graph_function(TEXT)
+    def tokenize(text):
+        ids = tokenizer.encode(as_utf8(text))
+        return {"token_ids": ids.to_tensor(), "padding_mask": tf.sequence_mask(ids.row_lengths())}
+
+    return tokenize
+
+
+def generate_signature(model, tokenizer):
+    """`(text, max_new_tokens, temperature, top_p, seed) -> text`."""
+    most = context_length(model.backbone)
+    start_id = model.start_of_text("Continuing an empty prompt")
+
+    @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING)
+    def generate(text, max_new_tokens, temperature, top_p, seed):
+        rules = length_rule(max_new_tokens), *sampling_rules(temperature, top_p)
+        text = require_rules(as_utf8(text), *rules)
+        prompts = fill_empty(tokenizer.encode(text), start_id)
+        token_ids = prompts.to_tensor()
+        if not math.isinf(most):
+            longest = longest_of(prompts)
+            token_ids = require(
+                token_ids,
+                longest + max_new_tokens <= most,
+                f"The tokens of a prompt and max_new_tokens must fit into the context of {most} "
+                "tokens; got",
+                longest,
+                "and",
+                max_new_tokens,
+            )
+        lengths = tf.cast(prompts.row_lengths(), "int32")
+        sampling = max_new_tokens, temperature, top_p, seed
+        new_text = tokenizer.decode(draw(model.decoder, token_ids, lengths, *sampling))
+        return {"text": tf.strings.join([text, new_text])}
+
+    return generate
+
+
+def score_signature(model, tokenizer):
+    """`(text) -> (nats, tokens)`."""
+    most = context_length(model.backbone)
+    start_id = model.start_of_text("Scoring a text from its first token on")
+
+    @graph_function(TEXT)
+    def score(text):
+        ids = tokenizer.encode(text)
+        lengths, longest = tf.cast(ids.row_lengths(), "int32"), longest_of(ids)
+        labels = ids.to_tensor()
+        if not math.isinf(most):
+            rule = f"A text must fit into the context of {most} tokens; got"
+            labels = require(labels, longest <= most, rule, longest)
+        first = tf.fill([tf.shape(labels)[0], 1], start_id)
+        token_ids = tf.concat([first, labels[:, :-1]], axis=1)[:, :longest]
+        nats = token_nats(labels, model(token_ids, training=False))
+        nats = tf.reduce_sum(tf.where(tf.sequence_mask(lengths), nats, 0.0), axis=1)
+        return {"nats": nats, "tokens": lengths}
+
+    return score
+
+
+def fill_empty(rows, start_id):
+    """Ragged rows with `start_id` in the empty ones: the start of a text follows another's end."""
+    is_empty = rows.row_lengths() == 0
+    starts = tf.fill([tf.math.count_nonzero(is_empty)], start_id)
+    starts = tf.RaggedTensor.from_row_lengths(starts, tf.cast(is_empty, "int64"))
+    return tf.concat([starts, rows], axis=1)

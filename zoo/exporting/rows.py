@@ -1,0 +1,97 @@
+"""Rows of texts and pairs of texts in a TensorFlow graph: what `zoo.data.rows` does."""
+
+import tensorflow as tf
+
+from zoo.data.rows import RowFormat
+from zoo.exporting.graph_functions import require
+from zoo.exporting.tokenizers.byte_pairs import GraphTokenizer, as_utf8
+from zoo.exporting.tokenizers.word_pieces import GraphWordPiece
+
+
+class GraphRows:
+    """`[CLS] text [SEP]` and `[CLS] text [SEP] text [SEP]` from strings.
+
+    Args:
+        model: a task with a tokenizer.
+
+    Raises:
+        ValueError: if no graph can do what its tokenizer does.
+    """
+
+    def __init__(self, model):
+        self.form = RowFormat(model.tokenizer, model.backbone)
+        self.has_offsets = model.tokenizer.kind == "WordPiece"
+        self.tokenizer = (GraphWordPiece if self.has_offsets else GraphTokenizer)(model.tokenizer)
+
+    def ids(self, texts):
+        """Token ids of strings `(batch,)`, ragged int32 `(batch, None)`, none of them empty."""
+        ids = self.tokenizer.encode(as_utf8(texts))
+        return non_empty(ids[0] if self.has_offsets else ids)
+
+    def ids_and_offsets(self, texts):
+        """The same with the characters where each token starts and ends."""
+        ids, starts, ends = self.tokenizer.encode(as_utf8(texts))
+        return non_empty(ids), starts, ends
+
+    def cut(self, first, second=None):
+        """Rows of ids that fit; a pair that is too long loses from its longer text."""
+        if second is None:
+            return first[:, : self.form.room(False)], None
+        room = self.form.room(True)
+        num_first, num_second = first.row_lengths(), second.row_lengths()
+        num_second = tf.minimum(num_second, tf.maximum(room - num_first, room // 2))
+        num_first = tf.minimum(num_first, room - num_second)
+        return first_of_each(first, num_first), first_of_each(second, num_second)
+
+    def inputs(self, first, second=None):
+        """A model's inputs from ragged rows of ids that fit."""
+        batch = first.nrows()
+        start, separator = (
+            tf.fill([batch, 1], i) for i in (self.form.start_id, self.form.separator_id)
+        )
+        parts = [start, first, separator]
+        if second is not None:
+            parts += [separator] * (self.form.between - 1) + [second, separator]
+        rows = tf.concat(parts, axis=1)
+        token_ids, lengths = rows.to_tensor(), rows.row_lengths()
+        inputs = {"token_ids": token_ids, "padding_mask": tf.sequence_mask(lengths)}
+        if self.form.has_segments:
+            places = tf.range(tf.shape(token_ids, "int64")[1])[None]
+            of_second = (places >= first.row_lengths()[:, None] + 2) & inputs["padding_mask"]
+            segments = of_second if second is not None else tf.zeros_like(of_second)
+            inputs["segment_ids"] = tf.cast(segments, "int32")
+        return inputs
+
+    def require_fit(self, first, second=None):
+        """`first`, which nothing reads before every row is found to fit into the context."""
+        room = self.form.room(second is not None)
+        lengths = first.row_lengths() + (0 if second is None else second.row_lengths())
+        longest = tf.reduce_max(tf.concat([lengths, [0]], axis=0))
+        checked = require(
+            first.flat_values,
+            longest <= room,
+            f"The tokens of a text must fit into the {room} that the context of "
+            f"{self.form.max_length} leaves; got",
+            longest,
+        )
+        return first.with_flat_values(checked)
+
+
+def non_empty(rows):
+    checked = require(
+        rows.flat_values,
+        tf.reduce_all(rows.row_lengths() > 0),
+        "Each text must have a token at least; got one without.",
+    )
+    return rows.with_flat_values(checked)
+
+
+def first_of_each(rows, counts):
+    """The first `counts[i]` items of row i."""
+    places = tf.ragged.range(rows.row_lengths())
+    keep = tf.ragged.map_flat_values(
+        lambda place, count: place < count,
+        places,
+        tf.gather(counts, places.value_rowids()),
+    )
+    return tf.ragged.boolean_mask(rows, keep)

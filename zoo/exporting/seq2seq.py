@@ -1,0 +1,150 @@
+"""Signatures of `zoo.Seq2SeqLM`, which read a source and write a target."""
+
+import tensorflow as tf
+
+from zoo.exporting.decoding import draw, search
+from zoo.exporting.graph_functions import (
+    MAX_NEW_TOKENS,
+    SAMPLING,
+    TEXT,
+    graph_function,
+    length_rule,
+    longest_of,
+    require,
+    require_ids,
+    require_rules,
+    sampling_rules,
+)
+from zoo.exporting.rows import non_empty
+from zoo.exporting.tokenizers.byte_pairs import GraphTokenizer
+
+BEAM = (
+    tf.TensorSpec([], "int32", "beam_width"),
+    tf.TensorSpec([], "float32", "length_penalty"),
+)
+
+
+def seq2seq_signatures(model):
+    """`{name: graph}` of a `zoo.Seq2SeqLM`; see `zoo.export`."""
+    signatures = {"serving_default": logits_signature(model)}
+    if model.tokenizer is not None:
+        texts = GraphPairs(model)
+        signatures["tokenize"] = tokenize_signature(texts)
+        signatures["generate"] = generate_signature(model, texts)
+        signatures["translate"] = translate_signature(model, texts)
+    return signatures
+
+
+def logits_signature(model):
+    """`(token_ids, padding_mask, decoder_token_ids) -> logits`."""
+
+    @graph_function(
+        tf.TensorSpec([None, None], "int32", "token_ids"),
+        tf.TensorSpec([None, None], "bool", "padding_mask"),
+        tf.TensorSpec([None, None], "int32", "decoder_token_ids"),
+    )
+    def serve(token_ids, padding_mask, decoder_token_ids):
+        inputs = {
+            "token_ids": require_ids(token_ids, model.backbone),
+            "padding_mask": padding_mask,
+            "decoder_token_ids": require_ids(decoder_token_ids, model.backbone),
+        }
+        return {"logits": tf.cast(model(inputs, training=False), "float32")}
+
+    return serve
+
+
+def tokenize_signature(texts):
+    """`(text) -> (token_ids, padding_mask)`, the source of `serving_default`."""
+
+    @graph_function(TEXT)
+    def tokenize(text):
+        token_ids, lengths = texts.rows(text)
+        mask = tf.sequence_mask(lengths, tf.shape(token_ids)[1])
+        return {"token_ids": token_ids, "padding_mask": mask}
+
+    return tokenize
+
+
+def generate_signature(model, texts):
+    """`(text, max_new_tokens, temperature, top_p, seed) -> text`."""
+
+    @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING)
+    def generate(text, max_new_tokens, temperature, top_p, seed):
+        rules = *texts.length_rules(max_new_tokens), *sampling_rules(temperature, top_p)
+        rows = texts.rows(require_rules(text, *rules))
+        tokens = draw(model.decoder, *rows, max_new_tokens, temperature, top_p, seed)
+        return {"text": texts.tokenizer.decode(tokens)}
+
+    return generate
+
+
+def translate_signature(model, texts):
+    """`(text, max_new_tokens, beam_width, length_penalty) -> text`."""
+    vocab_size = model.decoder.num_choices
+
+    @graph_function(TEXT, MAX_NEW_TOKENS, *BEAM)
+    def translate(text, max_new_tokens, beam_width, length_penalty):
+        text = require_rules(
+            text,
+            *texts.length_rules(max_new_tokens),
+            (
+                (beam_width >= 1) & (beam_width <= vocab_size),
+                f"beam_width must be from 1 (greedy) to {vocab_size}, the vocabulary of the model",
+                beam_width,
+            ),
+            (
+                (length_penalty >= 0) & (length_penalty < float("inf")),
+                "length_penalty must be at least 0",
+                length_penalty,
+            ),
+        )
+        beam = max_new_tokens, beam_width, length_penalty
+        return {"text": texts.tokenizer.decode(search(model.decoder, *texts.rows(text), *beam))}
+
+    return translate
+
+
+class GraphPairs:
+    """Sources from strings and strings from targets: what `zoo.data.pairs.PairFormat` does.
+
+    Args:
+        model: a `zoo.Seq2SeqLM` with a tokenizer.
+
+    Raises:
+        ValueError: if no graph can do what its tokenizer does.
+    """
+
+    def __init__(self, model):
+        form = model.pair_format
+        self.before_source, self.end_id = form.before_source, form.end_id
+        self.max_length = model.backbone.max_length
+        self.tokenizer = GraphTokenizer(model.tokenizer)
+
+    def rows(self, text):
+        """Strings `(batch,)` to token ids, int32 `(batch, longest)`, and int32 lengths."""
+        ids = non_empty(self.tokenizer.encode(text))
+        longest = longest_of(ids)
+        around = "start and end tokens" if self.before_source else "end token"
+        checked = require(
+            ids.flat_values,
+            len(self.before_source) + longest < self.max_length,
+            f"A source and its {around} must fit into the context of {self.max_length} tokens; "
+            "got a source of",
+            longest,
+        )
+        ids = ids.with_flat_values(checked)
+        *before, end = (tf.fill([ids.nrows(), 1], i) for i in (*self.before_source, self.end_id))
+        rows = tf.concat([*before, ids, end], axis=1)
+        # Attention reads no rows if they are a token long.
+        length = tf.maximum(longest_of(rows), 1)
+        shape = tf.stack([tf.cast(ids.nrows(), "int32"), length])
+        return rows.to_tensor(shape=shape), tf.cast(rows.row_lengths(), "int32")
+
+    def length_rules(self, max_new_tokens):
+        fits = (
+            max_new_tokens <= self.max_length,
+            f"max_new_tokens must fit into the context of {self.max_length} tokens",
+            max_new_tokens,
+        )
+        return length_rule(max_new_tokens), fits

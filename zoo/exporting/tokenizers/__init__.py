@@ -1,0 +1,1 @@
+"""Tokenizers as TensorFlow operations, for graphs that take and return text."""

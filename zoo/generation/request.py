@@ -1,0 +1,121 @@
+"""What a call of `generate` or `stream` asks for, checked."""
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+
+from zoo.generation.checks import check_seed, check_whole
+from zoo.generation.samplers import NUMBERS, Beam, Sampler, get_sampler
+
+OURS = {  # by the names of others, what to pass here
+    "max_length": "max_new_tokens, which does not count the prompt",
+    "max_tokens": "max_new_tokens",
+    "min_length": "nothing: there is no such limit",
+    "do_sample": 'sampler="sample"',
+    "num_beams": "sampler=zoo.generation.Beam(...)",
+    "beam_width": "sampler=zoo.generation.Beam(...)",
+    "length_penalty": "sampler=zoo.generation.Beam(..., length_penalty=...)",
+    "penalty_alpha": "another sampler: there is no contrastive search",
+    "stop_strings": "stop",
+    "stop_token_ids": "special_tokens when the task is made or loaded",
+    "eos_token_id": "special_tokens when the task is made or loaded",
+    "input_ids": "the token ids as the first argument",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a call of `generate` or `stream` asks for.
+
+    Attributes:
+        max_new_tokens: int, at least 1.
+        sampler: a `Sampler` or `Beam`.
+        seed: int, or a list with one for each prompt.
+        stop: a tuple of strings.
+        num_return: int, continuations of each prompt.
+        batch_size: int, prompts that are continued together.
+        truncate: bool, whether a prompt that is too long may be cut.
+        verbose: 0 for no progress bar, 1 for one, `"auto"` for one after a few seconds.
+    """
+
+    max_new_tokens: int
+    sampler: Sampler | Beam
+    seed: int | list[int] = 0
+    stop: tuple[str, ...] = ()
+    num_return: int = 1
+    batch_size: int = 32
+    truncate: bool = False
+    verbose: int | str = 0
+
+    @classmethod
+    def make(cls, default_sampler, *, sampler, seed, stop, others, caller="generate", **arguments):
+        """Check the arguments of a call; raises ValueError or TypeError.
+
+        Args:
+            default_sampler: the one to use for a `sampler` of None.
+            others: a dict of arguments by other libraries' names.
+            caller: str, which method was called.
+        """
+        others = dict(others)
+        if "num_return_sequences" in others:
+            arguments["num_return"] = others.pop("num_return_sequences")
+        sampler = sampler_of(sampler, default_sampler, others)
+        for name in others:
+            if name in OURS:
+                raise TypeError(f"{caller} does not take {name}: pass {OURS[name]}.")
+            raise TypeError(f"{caller} got an argument that it does not know, {name!r}.")
+        for name in ("max_new_tokens", "num_return", "batch_size"):
+            if name in arguments:
+                check_whole(name, arguments[name])
+                arguments[name] = int(arguments[name])
+        return cls(sampler=sampler, seed=seed_of(seed), stop=stop_of(stop), **arguments)
+
+    def seeds(self, num_prompts):
+        """Two lists: the seed of each prompt, and its number among those of the same seed."""
+        if isinstance(self.seed, int):
+            return [self.seed] * num_prompts, list(range(num_prompts))
+        if len(self.seed) != num_prompts:
+            raise ValueError(
+                f"seed must be one int or a list with one for each prompt; got {len(self.seed)} "
+                f"seeds for {num_prompts} prompts."
+            )
+        return self.seed, [0] * num_prompts
+
+
+def sampler_of(sampler, default, others):
+    """The sampler of a call, which may give a `Sampler`'s numbers by name; takes them."""
+    numbers = {name: others.pop(name) for name in NUMBERS if name in others}
+    if not numbers:
+        return default if sampler is None else get_sampler(sampler)
+    chosen = None if sampler is None else get_sampler(sampler)
+    if isinstance(sampler, (Sampler, Beam)) or isinstance(chosen, Beam):
+        names = ", ".join(numbers)
+        raise ValueError(
+            f"{names} must be said once: with sampler={sampler!r} leave it out, or make the "
+            "sampler with it, as in zoo.generation.Sampler(temperature=0.8, top_p=0.9)."
+        )
+    return Sampler(**({} if chosen is None else vars(chosen)) | numbers)
+
+
+def seed_of(seed):
+    """A checked seed: an int, or a list of ints. None draws one, as `set_random_seed` governs."""
+    if seed is None:
+        return random.getrandbits(31)
+    if isinstance(seed, (list, tuple, np.ndarray)) and np.ndim(seed) == 1:
+        for one in seed:
+            check_seed(one)
+        return [int(one) for one in seed]
+    check_seed(seed)
+    return int(seed)
+
+
+def stop_of(stop):
+    """Stop strings as a tuple; None is none."""
+    if stop is None:
+        return ()
+    several = (stop,) if isinstance(stop, str) else stop
+    is_list = isinstance(several, (list, tuple, set, frozenset))
+    if not is_list or not all(isinstance(s, str) and s for s in several):
+        raise ValueError(f"stop must be a non-empty string or several of them; got {stop!r}.")
+    return tuple(several)

@@ -1,0 +1,185 @@
+"""From a task to a preset folder; see `zoo.loading` for its files."""
+
+import json
+import shutil
+
+import numpy as np
+
+from zoo import arguments, hub
+from zoo import weights as weight_files
+from zoo.config import FORMAT_VERSION, check_arguments, fingerprint
+from zoo.folders import current, replace_folder, replaceable_path
+from zoo.models import FAMILIES
+from zoo.sizes import count_parameters
+from zoo.tasks import TASKS
+from zoo.tokenizers import SpecialTokens
+
+SILENT = ("special_tokens", "tokenizer", "frozen")  # left out of a config where there is nothing
+MARK = "<!-- Written by zoo.save, and again each time. Delete this line to keep your own text. -->"
+
+
+def save(model, folder, weights_dtype=None):
+    """Write a task as a preset folder, which `zoo.load` turns back into it, bit for bit.
+
+    What is frozen stays so. The folder is replaced in one step: if anything fails, or the process
+    is killed, the old one is still there, whole. Other files in it are kept, and so is a README.md
+    of your own. The state of the optimizer is not part of a preset: `model.save("model.keras")`
+    keeps it.
+
+    Args:
+        model: a task such as `zoo.CausalLM`.
+        folder: the path of a new or empty folder, or of a preset to be replaced.
+        weights_dtype: `"float16"` or `"bfloat16"` to round the weights to that, at half the size.
+
+    Raises:
+        FileExistsError: the folder holds something other than a preset.
+        OSError: it cannot be written; `PermissionError` and a full disk among them.
+        TypeError: the model is not a task of this library, or the folder is no path.
+        ValueError: weights that are not finite, a model whose layers were changed, or a folder
+            without a name, or around the working directory.
+    """
+    config = make_config(model)
+    folder = replaceable_path(folder)
+    check_replaceable(current(folder))
+
+    def write(partial):
+        text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+        (partial / hub.CONFIG_NAME).write_text(text, encoding="utf-8")
+        if model.tokenizer is not None:
+            model.tokenizer.save(partial)
+        weight_files.save_weights(model, partial / hub.WEIGHTS_NAME, weights_dtype)
+
+    def finish(old, partial):
+        check_replaceable(old)
+        keep_other_files(old, partial)
+        card = partial / hub.CARD_NAME
+        if not card.exists():
+            text = make_card(config, folder.name)
+            card.write_text(text, encoding="utf-8", errors="replace")  # of a name that is no text
+
+    replace_folder(folder, write, finish)
+
+
+def make_config(model):
+    """The config.json of a task; raises for what a preset cannot hold."""
+    cls, family = type(model), type(getattr(model, "backbone", None))
+    if cls not in TASKS.values() or family not in FAMILIES.values():
+        raise TypeError(
+            "zoo.save writes one of the tasks "
+            f"{', '.join(task.__name__ for task in TASKS.values())} over a backbone of "
+            f"{', '.join(one.__name__ for one in FAMILIES.values())}; got {cls.__name__}. "
+            "model.save('model.keras') keeps any Keras model."
+        )
+    tokenizer, special_tokens = model.tokenizer, model.special_tokens
+    is_usual = special_tokens == SpecialTokens.of(tokenizer)
+    config = {
+        "format_version": FORMAT_VERSION,
+        "family": family.family,
+        "task": cls.task_name,
+        "backbone": known_arguments(family, model.backbone.get_config()),
+        # A task's own config holds its backbone: making it takes long, and imports TensorFlow.
+        "task_arguments": known_arguments(cls, vars(model)),
+        "special_tokens": {} if is_usual else special_tokens.get_config(),
+        "tokenizer": "" if tokenizer is None else fingerprint(tokenizer),
+        "frozen": model.frozen,
+        "card": {},
+    }
+    config = {name: value for name, value in config.items() if value or name not in SILENT}
+    check_arguments(config, "zoo.save")
+    described = count_parameters(config)
+    if model.backbone.count_params() != described:
+        raise ValueError(
+            f"A preset holds a {family.__name__} as its arguments make it, with "
+            f"{described:,} parameters; this one has {model.backbone.count_params():,}: its layers "
+            "were changed, by LoRA or quantisation perhaps. model.save('model.keras') keeps it."
+        )
+    return config
+
+
+def known_arguments(cls, values):
+    """What a config says of a constructor's arguments; a None that is the default is left out."""
+    found = {
+        name: values[name]
+        for name, parameter in arguments.taken(cls).items()
+        if values[name] is not None or parameter.default is not None
+    }
+    return {name: as_json(value) for name, value in found.items()}
+
+
+def as_json(value):
+    """Lists of tuples, and Python's own numbers of NumPy's."""
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def check_replaceable(folder):
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(
+            f"A preset is saved as a folder, but {str(folder)!r} is a file. Choose another name."
+        )
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    config = folder / hub.CONFIG_NAME
+    try:
+        is_preset = "format_version" in json.loads(config.read_bytes())
+    except (OSError, ValueError):
+        is_preset = False
+    if not is_preset:
+        raise FileExistsError(
+            f"{str(folder)!r} holds something other than a preset, which zoo.save does not "
+            "replace. Choose a new or empty folder."
+        )
+
+
+def keep_other_files(old, new):
+    """Copy what the user has put into a preset folder, a README.md of their own included."""
+    if not old.is_dir():
+        return
+    ours = [hub.CONFIG_NAME, hub.TOKENIZER_NAME, hub.WEIGHTS_NAME]
+    card = old / hub.CARD_NAME
+    if card.is_file() and MARK in card.read_text(encoding="utf-8", errors="replace"):
+        ours.append(hub.CARD_NAME)
+    for path in old.iterdir():
+        if path.name in ours:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, new / path.name, symlinks=True)
+        else:
+            shutil.copy2(path, new / path.name, follow_symlinks=False)
+
+
+def make_card(config, name):
+    facts = {
+        "family": config["family"],
+        "task": config["task"],
+        "parameters": f"{count_parameters(config):,}",
+        **config["backbone"],
+        **config["task_arguments"],
+    }
+    rows = "\n".join(f"| {key} | {value} |" for key, value in facts.items())
+    return f"""---
+library_name: keras
+tags:
+- zoo
+- {config["family"]}
+- {config["task"]}
+---
+
+{MARK}
+
+# {name}
+
+A model saved by `zoo.save`. Say here what data it was trained on, under which licence, and what was
+measured.
+
+```python
+import zoo
+
+model = zoo.load("path/to/{name}")
+```
+
+| | |
+|---|---|
+{rows}
+"""

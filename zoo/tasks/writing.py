@@ -1,0 +1,96 @@
+"""What tasks that write text share: prompts and sources in, texts out, by a sampler of choice."""
+
+import numpy as np
+
+from zoo.generation import Decoder, generate, get_sampler, stream
+from zoo.generation.checks import check_ids
+from zoo.generation.stopping import StopBuffer, cut_at_stop
+
+BATCH_SIZE = 32
+
+
+class WritingTask:
+    """Encodes what there is to continue, has ids written, and decodes them.
+
+    A subclass calls `start_writing` in its constructor. Its `sampler` is what `generate` uses by
+    default; `compile(sampler=...)` sets it.
+    """
+
+    def start_writing(self, sampler=None):
+        """Make what `generate` needs; `sampler` is None for greedy."""
+        self.sampler = get_sampler("greedy" if sampler is None else sampler)
+        self.decoder = Decoder(self)
+
+    def compile(self, *args, sampler=None, **kwargs):
+        """As `keras.Model.compile`; `sampler` becomes the one that `generate` uses by default."""
+        if sampler is not None:
+            self.sampler = get_sampler(sampler)
+        super().compile(*args, **kwargs)
+
+    def get_config(self):
+        return {**super().get_config(), "sampler": dict(vars(self.sampler))}
+
+    def write(self, rows, request, is_text):
+        """For each row of ids what follows it, `num_return` times: texts or lists of ids."""
+        found = generate(self.decoder, rows, request, self.tokenizer.decode if is_text else None)
+        if not is_text or not rows:
+            return found
+        texts = self.tokenizer.decode([ids for several in found for ids in several])
+        texts = [cut_at_stop(text, request.stop) for text in texts]
+        size = request.num_return
+        return [texts[i : i + size] for i in range(0, len(texts), size)]
+
+    def stream_row(self, row, request, is_text):
+        """Yield what follows a row: pieces of text that are certain, or ids."""
+        token_ids = stream(self.decoder, row, request)
+        return self._stream_text(token_ids, request.stop) if is_text else token_ids
+
+    def _stream_text(self, token_ids, stop):
+        pieces = self.tokenizer.stream_decoder()
+        buffer = StopBuffer(stop)
+        for token in token_ids:
+            text = buffer.add(pieces.put(token))
+            if text:
+                yield text
+            if buffer.stopped:
+                return
+        text = buffer.add(pieces.flush()) + buffer.flush()
+        if text:
+            yield text
+
+    def as_rows(self, prompts, what, request):
+        """Prompts as a list of texts or of lists of ids, whether just one came, and which it is."""
+        prompts, is_single, is_text = as_batch(prompts, what)
+        if request.stop and not is_text:
+            raise ValueError(f"stop takes strings, so the {what} must be text; got token ids.")
+        if is_text:
+            self.require_tokenizer()
+        else:
+            prompts = [check_ids(ids, self.backbone.vocab_size, what) for ids in prompts]
+        return prompts, is_single, is_text
+
+
+def as_batch(prompts, what="prompt"):
+    """Prompts as a list, whether there was just one, and whether they are text."""
+    if isinstance(prompts, str):
+        return [prompts], True, True
+    if hasattr(prompts, "tolist"):  # arrays, and columns of a table
+        prompts = prompts.tolist()
+    if isinstance(prompts, (list, tuple)):
+        if all(isinstance(p, str) for p in prompts):
+            return list(prompts), False, True
+        if all(isinstance(p, (int, np.integer)) and not isinstance(p, bool) for p in prompts):
+            return [list(prompts)], True, False
+        if all(isinstance(p, (list, tuple, np.ndarray)) for p in prompts):
+            return [list(p) for p in prompts], False, False
+    raise TypeError(
+        f"A {what} must be a string, a list of strings, a list of token ids, or a list of such "
+        f"lists; got {type(prompts).__name__}: {str(prompts)[:60]!r}."
+    )
+
+
+def as_they_came(found, num_return, is_single):
+    """A list for each text, without those lists that a caller did not ask for."""
+    if num_return == 1:
+        found = [one for (one,) in found]
+    return found[0] if is_single else found
