@@ -48,7 +48,8 @@ class Steps:
                 results = compiled([variable.value for variable in model.variables], *arguments)
 
         It may be taken again by the thread that has it. The other backends change weights in place,
-        one by one: a reader beside `fit` sees each as it was before a step or after it.
+        one by one: a reader beside `fit` sees each as it was before a step or after it, and on
+        PyTorch, with the lock, all as they were between two steps.
         """
         with _LOCKS_GUARD:
             return _LOCKS.setdefault(getattr(self, "backbone", self), threading.RLock())
@@ -130,15 +131,18 @@ class Steps:
                 f"{name} all the same."
             )
 
-    @no_automatic_dependency_tracking
     def _follow_trainable(self):
         """Start the optimizer anew if other weights than it knows are to be trained now."""
+        if self.optimizer is None or not self.optimizer.built:
+            return
+        known = getattr(self.optimizer, "inner_optimizer", self.optimizer)._trainable_variables
+        if [id(v) for v in known] != [id(v) for v in self.trainable_variables]:
+            self.renew_optimizer()
+
+    @no_automatic_dependency_tracking
+    def renew_optimizer(self):
+        """Put an optimizer that has learned nothing in the place of the model's."""
         old = self.optimizer
-        if old is None or not old.built:
-            return
-        known = getattr(old, "inner_optimizer", old)._trainable_variables
-        if [id(v) for v in known] == [id(v) for v in self.trainable_variables]:
-            return
         new = type(old).from_config(old.get_config())
         _set_not_decayed(new, _not_decayed(old))
         self.speed_up(new)
@@ -146,8 +150,8 @@ class Steps:
         self._compile_config.config["optimizer"] = getattr(new, "inner_optimizer", new)
         self.train_function = None
 
-    def own_callbacks(self):
-        """Callbacks that each `fit` and `evaluate` of the model has."""
+    def own_callbacks(self, given):
+        """Callbacks that each `fit` and `evaluate` of the model has, beside those given."""
         return []
 
     def fit(self, *args, callbacks=None, **kwargs):
@@ -157,11 +161,11 @@ class Steps:
         return super().evaluate(*args, callbacks=self._with_own(callbacks), **kwargs)
 
     def _with_own(self, callbacks):
-        own = self.own_callbacks()
         if not isinstance(callbacks, keras.callbacks.CallbackList):
-            return [*own, *keras.tree.flatten(callbacks or [])]
+            callbacks = keras.tree.flatten(callbacks or [])
+            return [*self.own_callbacks(callbacks), *callbacks]
         kinds = [type(callback) for callback in callbacks.callbacks]  # `fit` has added its own
-        for callback in own:
+        for callback in self.own_callbacks(callbacks.callbacks):
             if type(callback) not in kinds:
                 callback.set_model(self)
                 callbacks.append(callback)

@@ -9,6 +9,7 @@ from zoo.backends import backend
 from zoo.data.checks import is_text, require_something
 from zoo.models.base import TokenModel
 from zoo.tasks.alterations import KINDS, alter, altered
+from zoo.tasks.guards import StopsAtNaN
 from zoo.tasks.losses import of_logits
 from zoo.tokenizers import SpecialTokens
 
@@ -148,6 +149,11 @@ class Task(backend.Trainer, TokenModel):
     def _prepare(self, x, y=None, sample_weight=None, training=True):
         require_something(x)
         return self.prepare(x, y, sample_weight, training)
+
+    def own_callbacks(self, given):
+        guards = (keras.callbacks.TerminateOnNaN, StopsAtNaN)
+        is_guarded = any(isinstance(callback, guards) for callback in given)
+        return [] if is_guarded else [StopsAtNaN()]
 
     def require_tokenizer(self):
         """The tokenizer; raises ValueError when the task has none."""
