@@ -7,6 +7,10 @@ import keras
 from keras import ops
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
+from zoo.backends.cloning import let_tasks_clone_themselves
+
+let_tasks_clone_themselves()
+
 _LOCKS = weakref.WeakKeyDictionary()  # of models, which neither save nor copy their lock
 _LOCKS_GUARD = threading.Lock()
 
@@ -97,6 +101,12 @@ class Steps:
             "not_decayed": _not_decayed(self.optimizer),
             "is_optimizer_built": self.optimizer.built,
         }
+
+    def clone(self):
+        """Another model like this one, compiled like it, with weights of its own."""
+        other = type(self).from_config(self.get_config())
+        other.compile_from_config(self.get_compile_config())
+        return other
 
     def compile_from_config(self, config):
         """Compile as it was when saved; Keras calls this when it loads a `.keras` file."""
