@@ -26,6 +26,15 @@ def while_loop(body):
     return loop
 
 
+def random_state():
+    """What random numbers are drawn from beside Keras' seed generators: here, nothing."""
+    return {}
+
+
+def set_random_state(state):
+    """Go on from a state of this backend: there is none, whatever another's may be."""
+
+
 def product(x, weight):
     """`x @ weight` for `x` `(rows, n)` and `weight` `(n, m)`."""
     return ops.matmul(x, weight)
