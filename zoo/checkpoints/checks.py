@@ -10,6 +10,9 @@ MAX_NAME = 512  # characters of a tensor's name
 MAX_RANK = 8
 MAX_NUMBERS = 2**48  # of one tensor; more than any machine has memory for
 
+# A pipe would wait; on Windows, ends of lines would change.
+FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
 # What files begin with, whatever they are called.
 KINDS = {
     b"GGUF": "a GGUF file",
@@ -28,7 +31,7 @@ def open_regular(path):
     """
     shown = str(path)[:300]
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait
+        handle = os.open(path, FLAGS)
     except FileNotFoundError:
         raise FileNotFoundError(f"No file at {shown!r}.") from None
     except (ValueError, OSError) as error:
