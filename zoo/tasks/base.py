@@ -149,6 +149,13 @@ class Task(backend.Trainer, TokenModel):
         require_something(x)
         return self.prepare(x, y, sample_weight, training)
 
+    def export(self, *args, **kwargs):
+        """Keras' name for what `zoo.export` does: raises NotImplementedError that says so."""
+        raise NotImplementedError(
+            "A task is exported by zoo.export(model, path): a SavedModel that takes and returns "
+            "text, whatever the backend. Keras' own export knows no optional inputs."
+        )
+
     def require_tokenizer(self):
         """The tokenizer; raises ValueError when the task has none."""
         if self.tokenizer is None:
@@ -162,11 +169,6 @@ class Task(backend.Trainer, TokenModel):
         """Token ids of a string or of several, a list of ids for each."""
         return self.require_tokenizer().encode([texts] if isinstance(texts, str) else list(texts))
 
-    @property
-    def frozen(self):
-        """The paths of the layers that are not trained, as a sorted list."""
-        return altered(self.sublayers()).get("frozen", [])
-
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         return {
@@ -174,7 +176,7 @@ class Task(backend.Trainer, TokenModel):
             "tokenizer": self.tokenizer and serialize(self.tokenizer),
             "special_tokens": self.special_tokens.get_config(),
             "name": self.name,
-            **altered(self.sublayers()),
+            **altered(self),
         }
 
     @classmethod
@@ -187,7 +189,7 @@ class Task(backend.Trainer, TokenModel):
             config["tokenizer"], custom_objects
         )
         task = cls(**arguments)
-        alter(task.sublayers(), **alterations)
+        alter(task, **alterations)
         return task
 
 
