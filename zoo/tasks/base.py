@@ -169,6 +169,11 @@ class Task(backend.Trainer, TokenModel):
         """Token ids of a string or of several, a list of ids for each."""
         return self.require_tokenizer().encode([texts] if isinstance(texts, str) else list(texts))
 
+    @property
+    def frozen(self):
+        """The paths of the layers that are not trained, as a sorted list."""
+        return altered(self.sublayers()).get("frozen", [])
+
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         return {
@@ -176,7 +181,7 @@ class Task(backend.Trainer, TokenModel):
             "tokenizer": self.tokenizer and serialize(self.tokenizer),
             "special_tokens": self.special_tokens.get_config(),
             "name": self.name,
-            **altered(self),
+            **altered(self.sublayers()),
         }
 
     @classmethod
@@ -189,7 +194,7 @@ class Task(backend.Trainer, TokenModel):
             config["tokenizer"], custom_objects
         )
         task = cls(**arguments)
-        alter(task, **alterations)
+        alter(task.sublayers(), **alterations)
         return task
 
 
