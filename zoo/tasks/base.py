@@ -149,6 +149,13 @@ class Task(backend.Trainer, TokenModel):
         require_something(x)
         return self.prepare(x, y, sample_weight, training)
 
+    def export(self, *args, **kwargs):
+        """Keras' name for what `zoo.export` does: raises NotImplementedError that says so."""
+        raise NotImplementedError(
+            "A task is exported by zoo.export(model, path): a SavedModel that takes and returns "
+            "text, whatever the backend. Keras' own export knows no optional inputs."
+        )
+
     def require_tokenizer(self):
         """The tokenizer; raises ValueError when the task has none."""
         if self.tokenizer is None:
