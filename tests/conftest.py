@@ -13,6 +13,7 @@ pytest_plugins = ("tests.preset_fixtures",)
 
 # Files of few but long tests. Started last, one of them would keep a single worker busy.
 SLOW_FILES = (
+    "test_gpu_acceptance.py",
     "test_encoder_export.py",
     "test_seq2seq_export.py",
     "test_lstm_seq2seq.py",
@@ -28,6 +29,8 @@ SLOW_FILES = (
     "test_recipes.py",
     "test_foreign_seq2seq.py",
     "test_beam.py",
+    "test_requests.py",
+    "test_compiled.py",
 )
 
 

@@ -1,109 +1,14 @@
-"""Fill a task from a foreign file of weights, by a table of names.
-
-A table maps our variables to their tensors, where `{i}` is the number of a block:
-
-    "block_{i}/attention_norm/gamma": "encoder.layer.{i}.attention.output.LayerNorm.weight",
-    "block_{i}/attention/qkv/bias": ("...query.bias", "...key.bias", "...value.bias"),
-
-Several tensors lie one after the other on our last axis. What is neither is an object with the
-attribute and the methods of `Joined`. A table has no direction: to write a foreign file takes an
-inverse of `Joined.to_ours`, and nothing else of the tables.
-"""
-
-from typing import NamedTuple
+"""Fill a task from a foreign file of weights, by a table of names; see `zoo.checkpoints.tables`."""
 
 import keras
 import numpy as np
 
 from zoo import weights as weight_files
 from zoo.backends import backend
+from zoo.checkpoints.tables import rules
 from zoo.shared_weights import head_names, head_of
 
 OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in the oldest files
-
-
-class Family(NamedTuple):
-    """How transformers writes the models of one family.
-
-    Names of tensors are without the prefix. Tables of heads may hold what a file lacks.
-
-    Attributes:
-        name: their `model_type`, and our family.
-        prefix: what the backbone's tensors are called by where there is a head.
-        arguments: `{argument of our backbone: key of their config}`.
-        defaults: `{key of their config: value where it is silent}`.
-        fixed: `{key of their config: the one value that our backbone follows}`.
-        head_dropout: keys of their config; the first that is given counts.
-        architectures: `{their class: the task it is saved for}`, the first without a head.
-        backbone: the table of the backbone.
-        heads: the table of the heads that are named alike for all tasks.
-        heads_of: `{task: table}` of the heads that only files of that task have.
-        refused_heads: `{task: (names, reason)}` of heads that ours cannot stand for.
-        tied: `{tensor of the masked language model's head: the tensor it repeats}`.
-        unused: tensors that say nothing.
-        rows_before: rows of their table of positions before that of the first token.
-    """
-
-    name: str
-    prefix: str
-    arguments: dict
-    defaults: dict
-    fixed: dict
-    head_dropout: tuple
-    architectures: dict
-    backbone: dict
-    heads: dict
-    heads_of: dict
-    refused_heads: dict
-    tied: dict
-    unused: tuple
-    rows_before: int = 0
-
-
-class Joined:
-    """Tensors that lie one after the other on our last axis.
-
-    Attributes:
-        names: a tuple of their names.
-    """
-
-    def __init__(self, names):
-        self.names = names
-
-    def their_shapes(self, shape):
-        """The shapes of their tensors, of which ours is `shape`."""
-        return [(*shape[:-1], shape[-1] // len(self.names))] * len(self.names)
-
-    def to_ours(self, arrays):
-        """Our array of theirs."""
-        return np.concatenate(arrays, axis=-1) if len(arrays) > 1 else arrays[0]
-
-
-class JoinedKernels(Joined):
-    """As `Joined`, of kernels that are stored `(out, in)`; ours are `(in, out)`."""
-
-    def their_shapes(self, shape):
-        return [their[::-1] for their in super().their_shapes(shape)]
-
-    def to_ours(self, arrays):
-        return super().to_ours([array.T for array in arrays])
-
-
-def rules(table, num_blocks):
-    """A table written out for a number of blocks, `{our variable: Joined}`."""
-    written_out = {}
-    for target, source in table.items():
-        for i in range(num_blocks) if "{i}" in target else [None]:
-            written_out[target.format(i=i)] = rule(target, source, i)
-    return written_out
-
-
-def rule(target, source, i):
-    if not isinstance(source, (str, tuple)):
-        return source
-    names = (source,) if isinstance(source, str) else source
-    kind = JoinedKernels if target.endswith("/kernel") else Joined
-    return kind(tuple(name.format(i=i) for name in names))
 
 
 def fill(model, path, family, task, heads):
@@ -135,42 +40,30 @@ def fill(model, path, family, task, heads):
     known = {name for part in (shared, of_task) for one in part.values() for name in one.names}
     refused, _ = family.refused_heads.get(task, ((), None))
     known.update(family.unused, family.tied, refused)
-    with weight_files.open_weights(path) as file:
-        _, stored = weight_files.read_header(file, path)
-        reader = Reader(file, path, known_names(stored, family, path))
-        missing = set() if heads == "all" else missing_heads(model, table, reader.tensors, heads)
-        wanted = {name: table.get(name) for name in variables if name not in missing}
-        check_names(wanted, known, reader.tensors, path)
-        for name, one in wanted.items():
-            check_tensors(one, variables[name], reader.tensors, path)
-        if any(name.startswith("masked_lm_") for name in wanted):
-            check_ties(family.tied, reader)
-        for name, one in wanted.items():
-            assign(variables[name], one, reader)
+    file = weight_files.WeightsFile(path)
+    reader = Reader(file, known_names(file.tensors, family, path))
+    missing = set() if heads == "all" else missing_heads(model, table, reader.tensors, heads)
+    wanted = {name: table.get(name) for name in variables if name not in missing}
+    check_names(wanted, known, reader.tensors, path)
+    for name, one in wanted.items():
+        check_tensors(one, variables[name], reader.tensors, path)
+    if any(name.startswith("masked_lm_") for name in wanted):
+        check_ties(family.tied, reader)
+    for name, one in wanted.items():
+        assign(variables[name], one, reader)
     return missing
 
 
 class Reader:
-    """Their tensors by their names in the tables, read from an open file one at a time."""
+    """Their tensors by their names in the tables, read from a file one at a time."""
 
-    def __init__(self, file, path, tensors):
+    def __init__(self, file, tensors):
         self.file = file
-        self.path = path
+        self.path = file.path
         self.tensors = tensors
-        self.data_start = file.tell()
 
     def read(self, name):
-        tensor = self.tensors[name]
-        self.file.seek(self.data_start + tensor.start)
-        array = np.empty(tensor.shape, tensor.dtype)
-        if self.file.readinto(weight_files.as_bytes(array)) < array.nbytes:
-            raise weight_files.damaged(self.path, "it was cut short while it was read")
-        if not weight_files.is_finite(array):
-            raise ValueError(
-                f"Weights must be finite, but {name!r} in {self.path} holds NaN or infinity: it is "
-                "damaged, or training had diverged. Use another file."
-            )
-        return array
+        return self.file.read(self.tensors[name])
 
 
 def known_names(stored, family, path):

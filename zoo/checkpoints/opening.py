@@ -8,9 +8,10 @@ A folder has its weights in `model.safetensors`, in shards with an index beside 
 of PyTorch, `pytorch_model.bin` and its shards; a `.gguf` file has them with all else.
 """
 
+import os
 from pathlib import Path
 
-from zoo.checkpoints import files, gguf, safetensors_files, torch_files
+from zoo.checkpoints import checks, gguf, safetensors_files, torch_files
 from zoo.checkpoints.tensors import Tensors
 from zoo.weights import damaged, strict_json
 
@@ -47,13 +48,13 @@ def open_tensors(path):
         ValueError: damaged, unsafe or of an unknown format.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):  # which is False for what is no path at all
         return open_file(path)
     for name in (SAFETENSORS, PICKLED):
         if (path / name).exists() or (path / name).is_symlink():
-            return open_file(files.member(path, name, path))
+            return open_file(checks.member(path, name, path))
         if (path / f"{name}{INDEX}").exists():
-            return Shards(files.member(path, f"{name}{INDEX}", path))
+            return Shards(checks.member(path, f"{name}{INDEX}", path))
     raise FileNotFoundError(
         f"{str(path)!r} has no weights: there must be a {SAFETENSORS} or a {PICKLED} in it, or "
         f"shards with an index such as {SAFETENSORS}{INDEX}."
@@ -92,7 +93,7 @@ class Shards(Tensors):
 
     def add(self, shard):
         """Open a shard, which must hold exactly what the index says."""
-        path = files.member(self.path.parent, shard, self.path)
+        path = checks.member(self.path.parent, shard, self.path)
         if not path.exists():
             raise FileNotFoundError(
                 f"{self.path} names the shard {shard!r}, which is missing. Fetch it, too."
@@ -123,7 +124,7 @@ class Shards(Tensors):
 
 def read_index(path):
     """`{tensor: shard}` of an index."""
-    with files.open_regular(path) as file:
+    with checks.open_regular(path) as file:
         data = file.read(MAX_INDEX_BYTES + 1)
     if len(data) > MAX_INDEX_BYTES:
         raise ValueError(f"{path} must be at most {MAX_INDEX_BYTES} bytes.")

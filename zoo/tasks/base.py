@@ -11,6 +11,7 @@ from zoo.data.sources import holds_numbers, to_list
 from zoo.data.texts import filled
 from zoo.models.base import TokenModel
 from zoo.tasks.alterations import KINDS, alter, altered
+from zoo.tasks.guards import StopsAtNaN
 from zoo.tasks.losses import of_logits
 from zoo.tasks.runs import Runs
 from zoo.tokenizers import SpecialTokens
@@ -124,6 +125,18 @@ class Task(Runs, backend.Trainer, TokenModel):
                 )
             inputs = as_array(inputs)
         return super().__call__(inputs, **kwargs)
+
+    def export(self, *args, **kwargs):
+        """Keras' name for what `zoo.export` does: raises NotImplementedError that says so."""
+        raise NotImplementedError(
+            "A task is exported by zoo.export(model, path): a SavedModel that takes and returns "
+            "text, whatever the backend. Keras' own export knows no optional inputs."
+        )
+
+    def own_callbacks(self, given):
+        guards = (keras.callbacks.TerminateOnNaN, StopsAtNaN)
+        is_guarded = any(isinstance(callback, guards) for callback in given)
+        return [] if is_guarded else [StopsAtNaN()]
 
     def require_tokenizer(self):
         """The tokenizer; raises ValueError when the task has none."""

@@ -6,19 +6,18 @@ from keras import ops
 
 from zoo.arguments import LENGTH, Boolean
 from zoo.backends import backend
-from zoo.backends.buckets import LENGTHS, bucket, pad_rows
 from zoo.data.batches import Examples, FullRows, RowBatches
 from zoo.data.checks import check_labels, check_token_ids
 from zoo.data.labels import checked_weights, refuse_labels
 from zoo.data.rows import checked_rows, with_tokens
-from zoo.generation import Request
-from zoo.generation.checks import check_whole
+from zoo.generation import Beam, Request
 from zoo.generation.decoder import context_length
 from zoo.layers import token_nats
 from zoo.models.base import token_inputs
 from zoo.objectives import PackedCausalLM, next_token_rows, packed_batches
 from zoo.tasks.language_model import LanguageModel
 from zoo.tasks.stateful import StatefulRuns
+from zoo.tasks.windows import scored_arrays, windows_of
 from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came
 
 SCORE_BATCH = 8
@@ -221,6 +220,11 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         prompts, is_single, is_text = self.as_rows(prompt, "prompt", request)
         if not is_single:
             raise ValueError(f"stream continues one prompt at a time; got {len(prompts)}.")
+        if isinstance(request.sampler, Beam):
+            raise ValueError(
+                "stream yields each token as it is chosen, but a beam search chooses at its end: "
+                f"use generate, or another sampler than {request.sampler!r}."
+            )
         (row,) = self._prompt_rows(prompts, is_text, request)
         return self.stream_row(row, request, is_text)
 
@@ -284,18 +288,8 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         return nats.astype("float32"), np.array([len(row) - 1 for row in rows], "int32")
 
     def _nats_of(self, rows, num_scored):
-        """Nats of the last tokens of each row, in arrays of few shapes."""
-        lengths = np.array([len(row) - 1 for row in rows])
-        length = bucket(lengths.max(), LENGTHS, context_length(self.backbone))
-        token_ids = np.zeros((len(rows), length + 1), "int32")
-        for padded, row in zip(token_ids, rows, strict=True):
-            padded[: len(row)] = row
-        place = np.arange(length)
-        first = lengths - np.array(num_scored)
-        is_scored = (place >= first[:, None]) & (place < lengths[:, None])
-        size = bucket(len(rows), 1, SCORE_BATCH)
-        arrays = (ops.convert_to_tensor(pad_rows(x, size)) for x in (token_ids, is_scored))
-        return ops.convert_to_numpy(self._score(*arrays))
+        arrays = scored_arrays(rows, num_scored, SCORE_BATCH, context_length(self.backbone))
+        return ops.convert_to_numpy(self._score(*map(ops.convert_to_tensor, arrays)))
 
     def _row_nats(self, token_ids, is_scored):
         logits = self(token_ids[:, :-1], training=False)
@@ -305,32 +299,3 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
     def get_config(self):
         config = {"sequence_length": self.sequence_length, "stateful": self.stateful}
         return {**super().get_config(), **config}
-
-
-def windows_of(row, most, stride):
-    """Parts of a row of ids, each with how many of its last tokens are predicted in it.
-
-    Args:
-        row: a list of ids; the first is read alone.
-        most: int or inf, tokens that can be read at once.
-        stride: int, or None for a row that must fit.
-
-    Returns:
-        A list of pairs. The numbers add up to `len(row) - 1`.
-    """
-    if stride is not None:
-        check_whole("stride", stride)
-        if stride > most:
-            raise ValueError(f"stride must be at most the context of {most} tokens; got {stride}.")
-    num_tokens = len(row) - 1
-    if num_tokens > most and stride is None:
-        raise ValueError(
-            f"A text must fit into the context of {most} tokens; got one of {num_tokens}. Pass a "
-            f"stride, such as {most // 2}, to read it in windows that are so many tokens apart."
-        )
-    end = min(num_tokens, most)
-    windows = [(row[: end + 1], end)]
-    while end < num_tokens:
-        before, end = end, min(end + stride, num_tokens)
-        windows.append((row[end - most : end + 1], end - before))
-    return windows

@@ -7,6 +7,7 @@ from keras import ops
 from zoo import optimizers
 from zoo.arguments import LENGTH, RATE, Boolean
 from zoo.backends import backend
+from zoo.backends.buckets import pad_to_buckets
 from zoo.data.pairs import (
     PairBuckets,
     PairFormat,
@@ -228,8 +229,10 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         nats = np.zeros(len(examples), "float32")
         data = PairBuckets(examples, SCORE_BATCH, False, most) if len(examples) else None
         for index, planned in enumerate(data.plan(None) if data else ()):
-            batch = keras.tree.map_structure(ops.convert_to_tensor, data[index])
-            nats[planned] = ops.convert_to_numpy(self._score(*batch))
+            batch = keras.tree.map_structure(
+                lambda x: ops.convert_to_tensor(pad_to_buckets(x, SCORE_BATCH, most)), data[index]
+            )
+            nats[planned] = ops.convert_to_numpy(self._score(*batch))[: len(planned)]
         return nats, np.array([len(row) - 1 for row in examples.targets], "int32")
 
     def _row_nats(self, inputs, labels, weight):

@@ -155,9 +155,9 @@ class StatefulRuns:
             else:
                 self.test_function = None
 
-    def own_callbacks(self):
+    def own_callbacks(self, given):
         fresh = [FreshStates(self.carried_state)] if self.stateful else []
-        return [*super().own_callbacks(), *fresh]
+        return [*super().own_callbacks(given), *fresh]
 
     def outputs_of_step(self, x, training):
         if not self.stateful:

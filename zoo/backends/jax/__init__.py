@@ -8,8 +8,10 @@ from zoo.backends.common import (
     hide,
     in_order,
     product,
+    random_state,
     recompute,
     reorder_rows,
+    set_random_state,
     write_rows,
 )
 from zoo.backends.data import adapt_batches, stop_tuning
@@ -36,9 +38,11 @@ __all__ = [
     "in_order",
     "lstm",
     "product",
+    "random_state",
     "recompute",
     "reorder_rows",
     "rnn",
+    "set_random_state",
     "stop_tuning",
     "take_rows",
     "write_rows",

@@ -7,13 +7,13 @@ https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.prot
 import math
 from typing import NamedTuple
 
-from zoo.checkpoints import files
+from zoo.checkpoints import checks
 from zoo.checkpoints.sentencepiece import charsmap, protobuf
 from zoo.checkpoints.sentencepiece.protobuf import Field
 from zoo.weights import damaged
 
 MAX_BYTES = 16 * 2**20  # four times the largest published
-MAX_PIECES = 2**19
+MAX_PIECES = 300_000
 MAX_PIECE = 512  # characters
 MAX_SPLITS = 4 * 10**6  # of pieces in two, which merges are made of
 
@@ -81,11 +81,11 @@ def read(path):
         FileNotFoundError: there is none.
         ValueError: damaged, or of a kind that is not supported.
     """
-    with files.open_regular(path) as file:
+    with checks.open_regular(path) as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise ValueError(f"{path} must be at most {MAX_BYTES} bytes.")
-    files.check_is(data[:8], None, path)
+    checks.check_is(data[:8], None, path)
     return parse(data, path)
 
 
@@ -101,9 +101,10 @@ def parse(data, source):
             if number != PIECES:
                 parts[number] = value
                 continue
-            pieces.append(Piece(**protobuf.message(value, PIECE_FIELDS)))
+            pieces.append(value)
             if len(pieces) > MAX_PIECES:
                 raise ValueError(f"it must have at most {MAX_PIECES} pieces")
+        pieces = [Piece(**protobuf.message(piece, PIECE_FIELDS)) for piece in pieces]
         if not {TRAINER, NORMALIZER} <= set(parts):
             raise ValueError("it has no settings")
         trainer = protobuf.message(parts[TRAINER], TRAINER_FIELDS)
