@@ -1,6 +1,7 @@
 # make demo     install into .venv and run the quickstart (BACKEND=jax|torch|tensorflow)
 # make test     install, lint, then the whole suite under each of the three backends
 # make bench    install the peers too, measure side by side, write benchmarks/RESULTS.md (half an hour)
+# make gpu      on a machine with a GPU: acceptance and speed, writes benchmarks/RESULTS-GPU.md (8 minutes)
 # make lint     ruff and the import contracts
 # make format   let ruff rewrite what it can
 # make clean    remove everything that make, the tests and the builds have written
@@ -27,7 +28,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZ
 QUICK_COMPILER := XLA_FLAGS="--xla_cpu_multi_thread_eigen=false \
 	--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
-.PHONY: demo test bench lint format clean install $(BACKENDS:%=test-%)
+.PHONY: demo test bench gpu lint format clean install $(BACKENDS:%=test-%)
 
 demo: install
 	KERAS_BACKEND=$(BACKEND) $(BIN)/python examples/quickstart.py
@@ -46,6 +47,10 @@ $(BACKENDS:%=test-%): test-%: install
 
 bench: $(BENCH_STAMP)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+# Nothing is installed: such machines have their own PyTorch and JAX, and often no network.
+gpu:
+	$(firstword $(wildcard $(BIN)/python) $(PYTHON)) -m benchmarks.gpu $(GPU_ARGS)
 
 # The contracts are checked on the installed layout: only there is training/ zoo.training.
 lint: install

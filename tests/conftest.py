@@ -28,6 +28,8 @@ SLOW_FILES = (
     "test_recipes.py",
     "test_foreign_seq2seq.py",
     "test_beam.py",
+    "test_requests.py",
+    "test_compiled.py",
 )
 
 

@@ -47,7 +47,11 @@ pytestmark = pytest.mark.usefixtures("no_waiting")
         ("special_tokens", {"end": 3}, "special_tokens are not sound"),
         ("frozen", "block_0", "'frozen' must be a list"),
         ("frozen", [1], "frozen must list names; got 1"),
-        ("frozen", ["block_9"], "frozen must name a layer or a weight of the model; got 'block_9'"),
+        (
+            "frozen",
+            ["block_9"],
+            "must be layers of the model; it has no 'block_9'",
+        ),
         ("tokenizer", 3, "'tokenizer' must be a text"),
         ("backbone.vocab_size", 2**24, "must hold the .* numbers"),
         ("task_arguments.sequence_length", 0, "sequence_length must be an integer from 1"),

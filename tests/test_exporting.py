@@ -426,7 +426,7 @@ def test_a_failure_leaves_the_old_model(model, tmp_path, failing_writer):
     old.parent.mkdir()
     old.write_text("whole")
     failing_writer(PermissionError(13, "Permission denied"))
-    with pytest.raises(PermissionError, match=r"Cannot save to .*no permission"):
+    with pytest.raises(PermissionError, match=r"Cannot write .*no permission"):
         export(model, old.parent)
     failing_writer(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):

@@ -38,7 +38,7 @@ def test_a_failing_disk_changes_nothing(saved, preset, monkeypatch, number, mess
     with monkeypatch.context() as broken:
         broken.setattr(where, fail)
         with pytest.raises(
-            OSError, match=f"Cannot save to .*{message}.*Nothing was changed"
+            OSError, match=f"Cannot write .*{message}.*Nothing was changed"
         ) as error:
             zoo.save(model, preset)
     assert error.value.errno == number

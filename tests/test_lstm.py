@@ -134,7 +134,7 @@ def test_greedy_ids_are_the_argmax_of_the_whole_model_for_each_prompt():
 @pytest.mark.slow_to_compile
 def test_a_batch_and_a_stream_give_what_a_prompt_gives_alone(model):
     arguments = {"max_new_tokens": 10, "sampler": Temperature(1.3)}
-    together = model.generate(PROMPTS, seed=5, **arguments)
+    together = model.generate(PROMPTS, seed=[5 + i for i in range(len(PROMPTS))], **arguments)
     for i, prompt in enumerate(PROMPTS):
         assert model.generate(prompt, seed=5 + i, **arguments) == together[i]
     pieces = list(model.stream(TEXTS[1], seed=3, **arguments))

@@ -179,3 +179,42 @@ def test_padding_on_the_right_asks_for_no_mask(name, monkeypatch):
     target = "decoder_token_ids" if name == "transformer" else "token_ids"
     short = {**required, target: IDS[:, :2]}
     np.testing.assert_allclose(padded[1, :2], outputs_of(model, short)[0][1], atol=1e-5)
+
+
+@pytest.fixture(params=["bfloat16", "float16"])
+def half_floatx(request):
+    keras.config.set_floatx(request.param)
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+
+
+def steps_of(model):
+    """Hidden states of two tokens, one by one, from a cache."""
+    if hasattr(model, "call_with_cache"):
+        cache = model.make_cache(2, 8)
+        for i in range(2):
+            start = ops.full((2,), i, dtype="int32")
+            hidden, cache = model.call_with_cache(IDS[:, i : i + 1], cache, start)
+            yield hidden
+    else:
+        context = model.project_context(model.encode(IDS, MASK))
+        cache = model.make_cache(context, 8)
+        for i in range(2):
+            start = ops.full((2,), i, dtype="int32")
+            hidden, cache = model.decode(IDS[:, i : i + 1], cache, start, context, MASK)
+            yield hidden
+
+
+@pytest.mark.parametrize("name", ["gpt", "bert", "relative", "lstm", "lstm_seq2seq"])
+def test_indices_are_whole_numbers_whatever_floatx_is(name, half_floatx):
+    model = BACKBONES[name]()
+    required, optional = arrays_of(model)
+    whole = model({**required, **optional})
+    assert keras.backend.standardize_dtype(whole.dtype) == half_floatx
+    if name != "bert":  # which goes on from no cache
+        states = [ops.cast(ops.stop_gradient(hidden), "float32") for hidden in steps_of(model)]
+        seen = ops.convert_to_numpy(ops.concatenate(states, axis=1))
+        expected = ops.convert_to_numpy(ops.cast(ops.stop_gradient(whole), "float32"))
+        np.testing.assert_allclose(seen, expected[:, :2], atol=0.1, rtol=0.05)

@@ -100,15 +100,39 @@ def test_architectures_say_that_they_have_no_weights(name):
 
 
 @pytest.mark.backend_free
-def test_list_presets(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "120")
+@pytest.mark.parametrize("columns", [80, 140])
+def test_list_presets(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
     rows = zoo.list_presets()
     printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= columns
     assert sorted(row["name"] for row in rows) == PRESETS
     for row in rows:
-        assert row["name"] in printed
+        line = next(line for line in printed.splitlines() if line.split()[:1] == [row["name"]])
+        facts = [row["family"], row["task"], row["metric"] if row["weights"] else "no weights"]
+        facts += [row["source"], row["licence"]] if columns > 80 else []
+        assert all(fact in line for fact in facts)
         assert row["weights"] == (row["name"] in TRAINED)
         assert row["disk_bytes"] > 0
     assert next(row for row in rows if row["name"] == "gpt2")["parameters"] == PUBLISHED["gpt2"]
     assert "124 M" in printed
     json.dumps(rows)
+
+
+@pytest.mark.backend_free
+def test_list_presets_of_a_family_or_task():
+    names = {row["name"] for row in zoo.list_presets(family="gpt")}
+    assert names == {"gpt-tiny", "gpt-small", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"}
+    assert {row["task"] for row in zoo.list_presets(task="seq2seq")} == {"seq2seq"}
+    assert zoo.list_presets(family="gpt", task="seq2seq") == []
+    with pytest.raises(ValueError, match=r"family must be one of gpt, .*; got 'gtp'"):
+        zoo.list_presets(family="gtp")
+    with pytest.raises(ValueError, match=r"task must be one of causal_lm, .*; got 'mlm'"):
+        zoo.list_presets(task="mlm")
+
+
+@pytest.mark.backend_free
+def test_tokenizers_have_their_fingerprints():
+    for name in PRESETS:
+        there = (hub.resolve(name) / "tokenizer.json").exists()
+        assert bool(config_of(name)["tokenizer"]) == there, name

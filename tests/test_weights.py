@@ -1,8 +1,10 @@
 """Weights files: exact, strict, and harmless when damaged."""
 
 import json
+import time
 import tracemalloc
 import types
+import zlib
 
 import keras
 import ml_dtypes
@@ -144,7 +146,58 @@ def test_a_flipped_bit_changes_no_weight(path):
             refused += 1
         for name, value in values(model).items():
             np.testing.assert_array_equal(value, before[name])
-    assert refused > 70  # the rest fell on the metadata
+    assert refused == 80
+
+
+def test_a_header_that_tells_another_story_is_refused(path):
+    """Two weights change names, or bits are read as another dtype: all sizes still fit."""
+    model = tiny("float16")
+    weights.save_weights(model, path)
+    whole = path.read_bytes()
+    for old, new in (
+        (b"attention_norm/gamma", b"attention_norm/delta"),
+        (b"attention_norm/beta", b"attention_norm/gamm"),
+        (b'"F16"', b'"I16"'),
+        (b'"format":"zoo"', b'"format":"bar"'),
+        (b'"checksum"', b'"checksuX"'),
+    ):
+        assert old in whole
+        path.write_bytes(whole.replace(old, new))
+        with pytest.raises(ValueError, match=r"weights of this model|checksum|must be float16"):
+            weights.load_weights(tiny("float16"), path)
+    length = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + length])
+    one, other = "block_0/attention_norm/gamma", "block_0/feed_forward_norm/gamma"
+    header[one], header[other] = header[other], header[one]
+    write_raw(path, header, whole[8 + length :])
+    with pytest.raises(ValueError, match="its checksum must be"):
+        weights.load_weights(model, path)
+
+
+def test_older_files_load_and_their_numbers_are_checked(path):
+    """Before the header had a part in it, the checksum was called crc32."""
+    model, other = tiny(), tiny()
+    weights.save_weights(model, path)
+    whole = path.read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    header, data = json.loads(whole[8 : 8 + length]), whole[8 + length :]
+    header["__metadata__"] = {"format": "zoo", "crc32": f"{zlib.crc32(data):08x}"}
+    write_raw(path, header, data)
+    weights.load_weights(other, path)
+    assert_same(model, other)
+    write_raw(path, header, data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(ValueError, match="its checksum must be"):
+        weights.load_weights(other, path)
+
+
+@pytest.mark.backend_free
+def test_a_header_of_many_tensors_is_refused_soon(path):
+    entry = {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
+    write_raw(path, {f"block_{i}": entry for i in range(100_000)})
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match="over the limit"):
+        weights.count_numbers(path)
+    assert time.perf_counter() - start < 1
 
 
 ENTRY = '"%s":{"dtype":"F32","shape":[1],"data_offsets":[%d,%d]}'
@@ -162,8 +215,11 @@ ENTRY = '"%s":{"dtype":"F32","shape":[1],"data_offsets":[%d,%d]}'
             ("{" + ENTRY % ("a", 0, 4) + "," + ENTRY % ("a", 0, 4) + "}").encode(),
             "'a' occurs twice",
         ),
-        (("{" + ENTRY % ("a", 0, 4) + "," + ENTRY % ("b", 0, 4) + "}").encode(), "must follow"),
-        (("{" + ENTRY % ("a", 4, 8) + "}").encode(), "must follow"),
+        (
+            ("{" + ENTRY % ("a", 0, 4) + "," + ENTRY % ("b", 0, 4) + "}").encode(),
+            "invalid offset",
+        ),
+        (("{" + ENTRY % ("a", 4, 8) + "}").encode(), "invalid offset"),
         ({"a": {"dtype": "F32", "shape": [1]}}, "nothing else"),
         (
             {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4], "code": "x"}},
@@ -172,13 +228,19 @@ ENTRY = '"%s":{"dtype":"F32","shape":[1],"data_offsets":[%d,%d]}'
         ({"a": 1}, "nothing else"),
         ({"a": {"dtype": "F31", "shape": [1], "data_offsets": [0, 4]}}, "dtype of 'a'"),
         ({"a": {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]}}, "dtype of 'a'"),
-        ({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}, "lists of sizes"),
-        ({"a": {"dtype": "F32", "shape": [True], "data_offsets": [0, 4]}}, "lists of sizes"),
-        ({"a": {"dtype": "F32", "shape": 1, "data_offsets": [0, 4]}}, "lists of sizes"),
-        ({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4, 8]}}, "lists of sizes"),
-        ({"a": {"dtype": "F32", "shape": [2**62] * 3, "data_offsets": [0, 4]}}, "fit together"),
-        ({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}, "fit together"),
-        ({"__metadata__": {"a": 1}}, "map text to text"),
+        ({"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}, "invalid JSON"),
+        (
+            {"a": {"dtype": "F32", "shape": [True], "data_offsets": [0, 4]}},
+            "invalid JSON",
+        ),
+        ({"a": {"dtype": "F32", "shape": 1, "data_offsets": [0, 4]}}, "invalid JSON"),
+        (
+            {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4, 8]}},
+            "invalid JSON",
+        ),
+        ({"a": {"dtype": "F32", "shape": [2**62] * 3, "data_offsets": [0, 4]}}, "overflow"),
+        ({"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}, "invalid offset"),
+        ({"__metadata__": {"a": 1}}, "expected a string"),
         ({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}}, "cut short"),
     ],
 )

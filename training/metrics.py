@@ -8,6 +8,13 @@ import string
 from collections import Counter
 
 import numpy as np
+from zoo.training.metrics_labels import (
+    classification_report,
+    classification_scores,
+    confusion_matrix,
+    draw_confusion_matrix,
+    per_label,
+)
 from zoo.training.metrics_text import bleu, chrf, perplexity, rouge
 
 from zoo.data.spans import entities
@@ -15,7 +22,10 @@ from zoo.data.spans import entities
 __all__ = [
     "bleu",
     "chrf",
+    "classification_report",
     "classification_scores",
+    "confusion_matrix",
+    "draw_confusion_matrix",
     "entity_f1",
     "perplexity",
     "rouge",
@@ -24,62 +34,6 @@ __all__ = [
 
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
-
-
-def classification_scores(true, predicted, labels):
-    """Accuracy, and precision, recall and F1 of each label.
-
-    Args:
-        true, predicted: `(samples,)`, sequences of labels: strings, or numbers.
-        labels: sequence of all the labels that may occur, each once; for class numbers `range(n)`.
-
-    Returns:
-        `{"accuracy", "macro_f1", "per_label": {label: {"precision", "recall", "f1", "support"}}}`:
-        floats from 0 to 1, the support an int: how often the label is the true one. What would
-        divide by zero is 0. `macro_f1` is the mean over all of `labels`: one that occurs on
-        neither side lowers it.
-
-    Raises:
-        ValueError: for sequences of different or no length, or a label that is not in `labels`.
-    """
-    labels = list(labels)
-    index = {label: i for i, label in enumerate(labels)}
-    if len(index) < len(labels):
-        raise ValueError(f"Each label must be listed once; got {labels}.")
-    true, predicted = np.asarray(true), np.asarray(predicted)
-    if true.shape != predicted.shape or true.ndim != 1 or not len(true):
-        raise ValueError(
-            "True and predicted labels must be two flat sequences of one length, at least 1; "
-            f"got the shapes {true.shape} and {predicted.shape}."
-        )
-    unknown = [label for label in [*true.tolist(), *predicted.tolist()] if label not in index]
-    if unknown:
-        raise ValueError(f"Every label must be one of {labels}; got {unknown[0]!r}.")
-    true = np.array([index[label] for label in true.tolist()])
-    predicted = np.array([index[label] for label in predicted.tolist()])
-    correct, support, guesses = (
-        np.bincount(ids, minlength=len(labels))
-        for ids in (true[true == predicted], true, predicted)
-    )
-    f1 = ratio(2 * correct, support + guesses)
-    columns = (ratio(correct, guesses), ratio(correct, support), f1, support)
-    return {
-        "accuracy": float(correct.sum() / len(true)),
-        "macro_f1": float(f1.mean()),
-        "per_label": per_label(labels, columns),
-    }
-
-
-def ratio(numerator, denominator):
-    return numerator / np.maximum(denominator, 1)  # counts: 0 of 0 is 0
-
-
-def per_label(labels, columns):
-    names = ("precision", "recall", "f1", "support")
-    rows = zip(*(np.asarray(column).tolist() for column in columns), strict=True)
-    return {
-        label: dict(zip(names, row, strict=True)) for label, row in zip(labels, rows, strict=True)
-    }
 
 
 def entity_f1(true_tags, predicted_tags):

@@ -20,7 +20,7 @@ from zoo.training.corpora import CORPORA
 from zoo.training.labelled import PARTS, part_of
 from zoo.training.packages import Package, fetch, read_members
 
-from zoo.data.formats import read_text
+from zoo.files import read_lines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,9 +201,3 @@ def json_lines(path, keys):
                     f"{keys[1]!r}; got {line[:60]!r}."
                 )
             yield place, *(record[key] for key in keys)
-
-
-def read_lines(path):
-    # Only line feeds end lines: other separators of Unicode may be within a text.
-    lines = read_text(path).split("\n")
-    return lines[:-1] if not lines[-1] else lines

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 import zoo
-from zoo import hub
 from zoo.files import replacing, write_atomically
+from zoo.folders import replace_folder
 
 CURVE_NAME = "loss_curve.png"
 
@@ -71,7 +71,7 @@ def save_beside_card(model, folder):
             zoo.save(model, made, weights_dtype="float16")
             shutil.copytree(made, partial, ignore=kept, dirs_exist_ok=True)
 
-    hub.replace_folder(folder, write)
+    replace_folder(folder, write)
 
 
 def measure(model, held_out):

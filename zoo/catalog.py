@@ -1,39 +1,40 @@
 """The bundled presets as a table."""
 
 from zoo import hub
-from zoo.config import read_config
+from zoo.config import choose, read_config
+from zoo.models import FAMILIES
 from zoo.sizes import count_parameters
+from zoo.tasks import TASKS
 
 CARD_FACTS = ("source", "licence", "metric")
+WIDE = 110  # columns of a terminal that has room for all of them
 
 
-def list_presets():
-    """Print a table of the bundled presets and return its rows.
+def list_presets(family=None, task=None):
+    """Print a table of the bundled presets, the smallest first, and return its rows.
+
+    ```python
+    zoo.list_presets(family="bert")
+    names = [row["name"] for row in zoo.list_presets(task="causal_lm") if row["weights"]]
+    ```
+
+    Args:
+        family: the name of a family, such as `"bert"`, for its presets alone.
+        task: the name of a task, such as `"causal_lm"`, for presets that are made for it.
 
     Returns:
         A list of dicts: name, family, task, parameters (int), disk_bytes (int), weights (bool,
         whether trained ones are there), source, licence, metric (str or None).
-    """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
 
+    Raises:
+        ValueError: there is no such family or task.
+    """
+    for what, name, table in (("family", family, FAMILIES), ("task", task, TASKS)):
+        if name is not None:
+            choose(what, name, table, "zoo.list_presets")
     rows = sorted(map(describe, hub.bundled()), key=lambda row: row["parameters"])
-    table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column("name", no_wrap=True)
-    table.add_column("family", no_wrap=True)
-    table.add_column("task", no_wrap=True)
-    table.add_column("parameters", no_wrap=True, justify="right")
-    table.add_column("source")
-    table.add_column("licence", no_wrap=True)
-    table.add_column("metric")
-    for row in rows:
-        table.add_row(
-            *(row[key] for key in ("name", "family", "task")),
-            rounded(row["parameters"]),
-            *(row[fact] or "" for fact in CARD_FACTS),
-        )
-    Console().print(table)
+    rows = [row for row in rows if family in (None, row["family"]) and task in (None, row["task"])]
+    show(rows)
     return rows
 
 
@@ -49,6 +50,26 @@ def describe(name):
         "weights": (folder / hub.WEIGHTS_NAME).exists(),
         **{fact: config["card"].get(fact) for fact in CARD_FACTS},
     }
+
+
+def show(rows):
+    """Print rows as a table, a line of 80 columns each; more facts where there is room."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    columns = ["name", "family", "task", "size", "measured"]
+    if console.width >= WIDE:
+        columns += ["source", "licence"]
+    table = Table(box=box.SIMPLE, padding=0)
+    for column in columns:
+        table.add_column(column, no_wrap=True, justify="right" if column == "size" else "left")
+    for row in rows:
+        there = row["metric"] or "trained" if row["weights"] else "no weights"
+        texts = {**row, "size": rounded(row["parameters"]), "measured": there}
+        table.add_row(*(texts[column] or "" for column in columns))
+    console.print(table)
 
 
 def rounded(count):

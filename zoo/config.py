@@ -27,7 +27,7 @@ SECTIONS = {
     "task_arguments": dict,
     "special_tokens": dict,  # of the task, where they are not the tokenizer's usual ones
     "tokenizer": str,  # its fingerprint
-    "frozen": list,  # layers and weights that are not trained
+    "frozen": list,  # paths of layers that are not trained
     "card": dict,
 }
 OPTIONAL_SECTIONS = ("task_arguments", "special_tokens", "tokenizer", "frozen", "card")

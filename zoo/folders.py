@@ -1,7 +1,6 @@
 """Folders that change in one step, and paths that are checked before they are used."""
 
 import contextlib
-import errno
 import glob
 import hashlib
 import os
@@ -9,6 +8,8 @@ import secrets
 import shutil
 import time
 from pathlib import Path
+
+from zoo.files import write_error
 
 try:
     import fcntl
@@ -99,7 +100,7 @@ def replace_folder(folder, write, finish=None):
     except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
         if isinstance(error, OSError):
-            raise plain_error(error, folder) from error
+            raise write_error(error, folder) from error
         raise
 
 
@@ -210,16 +211,3 @@ def flush_entries(folder):
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def plain_error(error, folder):
-    """An error of the same kind and number that says what stopped the writing of `folder`."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        reason = "the disk is full. Free some space, or choose a folder on another disk"
-    elif isinstance(error, PermissionError) or error.errno == errno.EROFS:
-        reason = "there is no permission to write there. Choose another folder"
-    else:
-        reason = error.strerror or str(error)
-    plain = type(error)(f"Cannot save to {str(folder)!r}: {reason}. Nothing was changed.")
-    plain.errno = error.errno
-    return plain

@@ -21,8 +21,8 @@ from zoo.models import FAMILIES
 from zoo.shared_weights import load_shared_weights
 from zoo.sizes import check_memory, count_parameters
 from zoo.tasks import TASKS
+from zoo.tasks.alterations import alter
 from zoo.tasks.encoder_task import EncoderTask
-from zoo.tasks.frozen import freeze_names
 from zoo.tokenizers import Tokenizer
 
 
@@ -93,7 +93,7 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
             raise TypeError(f"freeze is for encoders' tasks; {task} is trained whole.")
         model.freeze(freeze)
     elif weights is True:
-        freeze_names(model, changed["frozen"], folder / hub.CONFIG_NAME)
+        refreeze(model, changed["frozen"], folder)
     return model
 
 
@@ -114,6 +114,13 @@ def fill(model, folder, config, weights, overrides):
             f"{error} You changed {', '.join(overrides)}: weights=False makes such a model "
             "with random weights."
         ) from None
+
+
+def refreeze(model, names, folder):
+    try:
+        alter(model.sublayers(), frozen=names)
+    except ValueError as error:
+        raise ValueError(f"{folder / hub.CONFIG_NAME}: {error}") from None
 
 
 def choose_tokenizer(folder, config, overrides):

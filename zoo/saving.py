@@ -12,7 +12,6 @@ from zoo.folders import current, replace_folder, replaceable_path
 from zoo.models import FAMILIES
 from zoo.sizes import count_parameters
 from zoo.tasks import TASKS
-from zoo.tasks.frozen import frozen_names
 from zoo.tokenizers import SpecialTokens
 
 SILENT = ("special_tokens", "tokenizer", "frozen")  # left out of a config where there is nothing
@@ -82,7 +81,7 @@ def make_config(model):
         "task_arguments": known_arguments(cls, vars(model)),
         "special_tokens": {} if is_usual else special_tokens.get_config(),
         "tokenizer": "" if tokenizer is None else fingerprint(tokenizer),
-        "frozen": frozen_names(model),
+        "frozen": model.frozen,
         "card": {},
     }
     config = {name: value for name, value in config.items() if value or name not in SILENT}

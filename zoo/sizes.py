@@ -1,5 +1,6 @@
 """How many numbers a backbone holds, and whether a machine can: known before anything is made."""
 
+import functools
 import os
 import random
 
@@ -16,19 +17,20 @@ def count_parameters(config):
     Keras counts them in a model without memory. From the second block on, each adds as many as the
     last: two small models tell of a deep one.
     """
-    cls, values = FAMILIES[config["family"]], config["backbone"]
+    values = config["backbone"]
     layers = values.get("num_layers", 0)
     if layers <= 3:
-        return count(cls, values)
-    two, three = (count(cls, {**values, "num_layers": n}) for n in (2, 3))
+        return count(config["family"], **values)
+    two, three = (count(config["family"], **{**values, "num_layers": n}) for n in (2, 3))
     return two + (layers - 2) * (three - two)
 
 
-def count(cls, values):
+@functools.lru_cache(maxsize=256)
+def count(family, **values):
     state = random.getstate()  # Keras draws seeds from it: what is built later is to get the same
     try:
         with unallocated():
-            return cls(**values, name="counted").count_params()
+            return FAMILIES[family](**values, name="counted").count_params()
     finally:
         random.setstate(state)
 

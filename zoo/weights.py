@@ -2,13 +2,15 @@
 
 A file is 8 bytes with the header's length, the header in JSON, and the numbers of one tensor after
 the other: https://github.com/huggingface/safetensors#format. Nothing in it can run code. The
-readers in use let pass duplicate names, overlapping tensors, unused bytes and flipped bits; here
-each is an error, and every name, shape and dtype must be the model's.
+library sees to it that they follow one another without overlap, hole or rest. It lets pass
+duplicate names, unknown fields and flipped bits; here each is an error, and every name, shape and
+dtype must be the model's.
 """
 
 import json
 import math
 import os
+import re
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -16,10 +18,11 @@ from typing import NamedTuple
 import keras
 import ml_dtypes
 import numpy as np
+import safetensors
 
 from zoo.backends import backend
 
-MAX_HEADER_BYTES = 100_000_000  # the format's own limit
+MAX_HEADER_BYTES = 4 * 2**20  # 256 blocks of 40 tensors take a quarter
 
 DTYPES = {
     "F64": np.dtype("<f8"),
@@ -39,15 +42,17 @@ DTYPES = {
 CODES = {dtype: code for code, dtype in DTYPES.items()}
 HALF = ("float16", "bfloat16")
 CHUNK = 2**20
+FORMAT = "zoo"
+CHECKSUM = re.compile(rb'(?<="checksum":")[0-9a-f]{8}(?=")')
+NO_CHECKSUM = "0" * 8  # what stands in the header while its checksum is taken
 
 
 class Tensor(NamedTuple):
-    """What the header says of one tensor; `start` and `end` count bytes after the header."""
+    """What the header says of one tensor."""
 
+    name: str
     dtype: np.dtype
     shape: tuple
-    start: int
-    end: int
 
 
 def save_weights(model, path, dtype=None):
@@ -68,7 +73,7 @@ def save_weights(model, path, dtype=None):
             f"The weights' dtype must be None, 'float16' or 'bfloat16'; got {dtype!r}."
         )
     variables = named_weights(model)
-    header, end = {"__metadata__": {"format": "zoo", "crc32": "0" * 8}}, 0
+    header, end = {"__metadata__": {"format": FORMAT, "checksum": NO_CHECKSUM}}, 0
     for name, variable in variables.items():
         stored = stored_dtype(variable, dtype)
         start, end = end, end + math.prod(variable.shape) * stored.itemsize
@@ -79,12 +84,12 @@ def save_weights(model, path, dtype=None):
         }
     with open(path, "wb") as file:
         file.write(header_bytes(header))
-        checksum = 0
+        checksum = zlib.crc32(header_bytes(header))
         for name, variable in variables.items():
             data = as_bytes(stored_array(name, variable, dtype))
             checksum = zlib.crc32(data, checksum)
             file.write(data)
-        header["__metadata__"]["crc32"] = f"{checksum:08x}"
+        header["__metadata__"]["checksum"] = f"{checksum:08x}"
         file.seek(0)
         file.write(header_bytes(header))
 
@@ -106,45 +111,93 @@ def load_weights(model, path, without=(), ignored=()):
         ValueError: damaged, or of another model; the model is unchanged. NaN or infinite weights:
             the model is then partly filled.
     """
-    path = Path(path)
     variables = {k: v for k, v in named_weights(model).items() if k not in without}
-    with open_weights(path) as file:
-        metadata, tensors = read_header(file, path)
-        tensors = {name: tensor for name, tensor in tensors.items() if name not in ignored}
-        check_names(variables, tensors, path)
-        for name, variable in variables.items():
-            check_tensor(name, variable, tensors[name], path)
-        data_start = file.tell()
-        check_data(file, metadata.get("crc32"), path)
-        for name, variable in variables.items():
-            tensor = tensors[name]
-            file.seek(data_start + tensor.start)
-            array = np.empty(tensor.shape, tensor.dtype)
-            if file.readinto(as_bytes(array)) < array.nbytes:
-                raise damaged(path, "it was cut short while it was read")
-            array = array.astype(keras.backend.standardize_dtype(variable.dtype), copy=False)
-            if not is_finite(array):
-                raise ValueError(
-                    f"Weights must be finite, but {name!r} in {path} holds NaN or infinity: "
-                    "it is damaged, or training had diverged. Use another file."
-                )
-            variable.assign(backend.from_numpy(array))
+    file = WeightsFile(path)
+    tensors = {name: tensor for name, tensor in file.tensors.items() if name not in ignored}
+    check_names(variables, tensors, file.path)
+    for name, variable in variables.items():
+        check_tensor(name, variable, tensors[name], file.path)
+    file.check_data()
+    for name, variable in variables.items():
+        dtype = keras.backend.standardize_dtype(variable.dtype)
+        variable.assign(backend.from_numpy(file.read(tensors[name]).astype(dtype, copy=False)))
 
 
 def count_numbers(path):
     """How many numbers a weights file holds, from its header alone. Raises as `load_weights`."""
-    path = Path(path)
-    with open_weights(path) as file:
-        _, tensors = read_header(file, path)
-    return sum(math.prod(tensor.shape) for tensor in tensors.values())
+    return sum(math.prod(tensor.shape) for tensor in WeightsFile(path).tensors.values())
 
 
 def names(path):
     """The names in a weights file, from its header alone. Raises as `load_weights`."""
-    path = Path(path)
-    with open_weights(path) as file:
-        _, tensors = read_header(file, path)
-    return set(tensors)
+    return set(WeightsFile(path).tensors)
+
+
+class WeightsFile:
+    """A safetensors file whose header is sound.
+
+    Attributes:
+        path: Path.
+        tensors: `{name: Tensor}`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: not a sound safetensors file.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise FileNotFoundError(f"No weights file at {str(self.path)!r}.")
+        with open(self.path, "rb") as file:
+            self.raw = read_raw_header(file, self.path)
+        header = strict_json(self.raw[8:], self.path)
+        self.metadata = header.pop("__metadata__", {})
+        for name, entry in header.items():
+            check_entry(name, entry, self.path)
+        try:  # not mapped: where a mapped file is cut, the process dies
+            self.file = safetensors.safe_open(self.path, framework="np", backend="pread")
+        except (safetensors.SafetensorError, OSError) as error:
+            raise damaged(self.path, reason(error)) from None
+        if set(self.file.keys()) != set(header):
+            raise damaged(self.path, "it was exchanged while it was read")
+        self.tensors = {
+            name: Tensor(name, DTYPES[entry["dtype"]], tuple(entry["shape"]))
+            for name, entry in header.items()
+        }
+
+    def read(self, tensor):
+        """The numbers of one tensor, all of them finite."""
+        try:
+            array = self.file.get_tensor(tensor.name)
+        except safetensors.SafetensorError as error:
+            raise damaged(self.path, reason(error)) from None
+        if not is_finite(array):
+            raise ValueError(
+                f"Weights must be finite, but {tensor.name!r} in {self.path} holds NaN or "
+                "infinity: it is damaged, or training had diverged. Use another file."
+            )
+        return array
+
+    def check_data(self):
+        """Compare the file with the checksum that it was written with, if it is one of ours."""
+        expected, checksum = self.metadata.get("checksum"), 0
+        if expected is not None:
+            checksum = zlib.crc32(CHECKSUM.sub(NO_CHECKSUM.encode(), self.raw, count=1))
+        elif "crc32" in self.metadata:  # of the numbers alone, in older files
+            expected = self.metadata["crc32"]
+        elif self.metadata.get("format") == FORMAT:
+            raise damaged(self.path, "its checksum is missing")
+        else:
+            return
+        with open(self.path, "rb") as file:
+            file.seek(len(self.raw))
+            while chunk := file.read(CHUNK):
+                checksum = zlib.crc32(chunk, checksum)
+        if expected != f"{checksum:08x}":
+            raise damaged(
+                self.path, f"its checksum must be {expected[:80]!r}; got '{checksum:08x}'"
+            )
 
 
 def named_weights(model):
@@ -205,58 +258,33 @@ def header_bytes(header):
     return len(text).to_bytes(8, "little") + text
 
 
-def open_weights(path):
-    if not path.is_file():
-        raise FileNotFoundError(f"No weights file at {str(path)!r}.")
-    return open(path, "rb")
-
-
-def read_header(file, path):
-    """`(metadata, {name: Tensor})` of an open file, whose position is then where the data starts.
-
-    Raises:
-        ValueError: not a sound safetensors file.
-    """
+def read_raw_header(file, path):
+    """The length and the header at the start of an open file, as bytes."""
     size = os.fstat(file.fileno()).st_size
-    length = int.from_bytes(file.read(8), "little")
+    start = file.read(8)
+    length = int.from_bytes(start, "little")
     if size < 8 or length > size - 8:
         raise damaged(path, "it is cut short or no safetensors file")
     if length > MAX_HEADER_BYTES:
         raise damaged(path, f"a header of {length} bytes is over the limit of {MAX_HEADER_BYTES}")
-    header = strict_json(file.read(length), path)
-    metadata = header.pop("__metadata__", {})
-    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise damaged(path, "its metadata must map text to text")
-    tensors = {name: parse_tensor(name, entry, path) for name, entry in header.items()}
-    end = 0
-    for name, tensor in sorted(tensors.items(), key=lambda item: item[1][2:]):
-        if tensor.start != end:
-            raise damaged(path, f"the bytes of {name[:80]!r} must follow those before it")
-        end = tensor.end
-    if end != size - 8 - length:
-        what = "is cut short" if end > size - 8 - length else "has bytes that belong to no tensor"
-        raise damaged(path, f"it {what}: {end} bytes of weights expected, got {size - 8 - length}")
-    return metadata, tensors
+    return start + file.read(length)
 
 
-def parse_tensor(name, entry, path):
-    """One entry of the header, checked."""
+def reason(error):
+    """What the library found, in words."""
+    text = str(error).removeprefix("Error while deserializing header: ")
+    if text.startswith("incomplete metadata"):
+        return "it is cut short, or has bytes that belong to no tensor"
+    return text[:200]
+
+
+def check_entry(name, entry, path):
+    """Of an entry of the header, what the library lets pass or does not name."""
     shown = name[:80]
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise damaged(path, f"{shown!r} must have a dtype, a shape and data_offsets, nothing else")
-    code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(code, str) or code not in DTYPES:
+    if not isinstance(entry["dtype"], str) or entry["dtype"] not in DTYPES:
         raise damaged(path, f"the dtype of {shown!r} must be one of {', '.join(DTYPES)}")
-    if not is_sizes(shape) or not is_sizes(offsets) or len(offsets) != 2:
-        raise damaged(path, f"the shape and data_offsets of {shown!r} must be lists of sizes")
-    start, end = offsets
-    if end - start != math.prod(shape) * DTYPES[code].itemsize:
-        raise damaged(path, f"the shape and data_offsets of {shown!r} do not fit together")
-    return Tensor(DTYPES[code], tuple(shape), start, end)
-
-
-def is_sizes(value):
-    return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
 
 
 def check_names(variables, tensors, path):
@@ -297,15 +325,6 @@ def check_tensor(name, variable, tensor, path):
             f"{path}: {name!r} must be {dtype}, or float16 or bfloat16 to be widened to float32; "
             f"got {stored}. Build the model with a dtype that has {stored} variables."
         )
-
-
-def check_data(file, expected, path):
-    """Compare the rest of the file with the checksum that it was written with, if it has one."""
-    checksum = 0
-    while chunk := file.read(CHUNK):
-        checksum = zlib.crc32(chunk, checksum)
-    if expected is not None and expected != f"{checksum:08x}":
-        raise damaged(path, f"its checksum must be {expected[:80]!r}; got '{checksum:08x}'")
 
 
 def strict_json(data, source):

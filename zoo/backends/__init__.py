@@ -12,6 +12,7 @@ those names, and never asks which one it got. Keras' private modules are touched
     head_gradients                      the sums and gradients of a head's loss
     empty, from_numpy                   tensors without initial values, or with given ones
     Trainer                             training steps that are functions of their arguments
+    random_state, set_random_state      what is drawn from beside Keras' seed generators
     adapt_batches, stop_tuning          batches as Keras reads them best on this backend
     COMPILES_EACH_SHAPE                 whether lengths are worth rounding to few
     WRITES_SAVED_MODELS                 whether a SavedModel can be written in this process

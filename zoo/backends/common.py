@@ -1,7 +1,12 @@
 """What JAX and TensorFlow do alike, in Keras' operations."""
 
+import contextlib
+import threading
+
 import keras
 from keras import ops, tree
+
+_tracing = threading.local()
 
 
 def while_loop(body):
@@ -19,6 +24,15 @@ def while_loop(body):
         return state
 
     return loop
+
+
+def random_state():
+    """What random numbers are drawn from beside Keras' seed generators: here, nothing."""
+    return {}
+
+
+def set_random_state(state):
+    """Go on from a state of this backend: there is none, whatever another's may be."""
 
 
 def product(x, weight):
@@ -67,7 +81,21 @@ def recompute(function, *tensors):
     Args:
         function: of tensors, without random numbers.
     """
-    return keras.remat(function)(*tensors)
+    return function(*tensors) if is_without_gradients() else keras.remat(function)(*tensors)
+
+
+@contextlib.contextmanager
+def without_gradients():
+    """What is traced within, in this thread, is for graphs that nobody trains: plain operations."""
+    _tracing.without_gradients = True
+    try:
+        yield
+    finally:
+        _tracing.without_gradients = False
+
+
+def is_without_gradients():
+    return getattr(_tracing, "without_gradients", False)
 
 
 def write_rows(cache, update, position):

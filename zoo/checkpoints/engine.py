@@ -135,42 +135,30 @@ def fill(model, path, family, task, heads):
     known = {name for part in (shared, of_task) for one in part.values() for name in one.names}
     refused, _ = family.refused_heads.get(task, ((), None))
     known.update(family.unused, family.tied, refused)
-    with weight_files.open_weights(path) as file:
-        _, stored = weight_files.read_header(file, path)
-        reader = Reader(file, path, known_names(stored, family, path))
-        missing = set() if heads == "all" else missing_heads(model, table, reader.tensors, heads)
-        wanted = {name: table.get(name) for name in variables if name not in missing}
-        check_names(wanted, known, reader.tensors, path)
-        for name, one in wanted.items():
-            check_tensors(one, variables[name], reader.tensors, path)
-        if any(name.startswith("masked_lm_") for name in wanted):
-            check_ties(family.tied, reader)
-        for name, one in wanted.items():
-            assign(variables[name], one, reader)
+    file = weight_files.WeightsFile(path)
+    reader = Reader(file, known_names(file.tensors, family, path))
+    missing = set() if heads == "all" else missing_heads(model, table, reader.tensors, heads)
+    wanted = {name: table.get(name) for name in variables if name not in missing}
+    check_names(wanted, known, reader.tensors, path)
+    for name, one in wanted.items():
+        check_tensors(one, variables[name], reader.tensors, path)
+    if any(name.startswith("masked_lm_") for name in wanted):
+        check_ties(family.tied, reader)
+    for name, one in wanted.items():
+        assign(variables[name], one, reader)
     return missing
 
 
 class Reader:
-    """Their tensors by their names in the tables, read from an open file one at a time."""
+    """Their tensors by their names in the tables, read from a file one at a time."""
 
-    def __init__(self, file, path, tensors):
+    def __init__(self, file, tensors):
         self.file = file
-        self.path = path
+        self.path = file.path
         self.tensors = tensors
-        self.data_start = file.tell()
 
     def read(self, name):
-        tensor = self.tensors[name]
-        self.file.seek(self.data_start + tensor.start)
-        array = np.empty(tensor.shape, tensor.dtype)
-        if self.file.readinto(weight_files.as_bytes(array)) < array.nbytes:
-            raise weight_files.damaged(self.path, "it was cut short while it was read")
-        if not weight_files.is_finite(array):
-            raise ValueError(
-                f"Weights must be finite, but {name!r} in {self.path} holds NaN or infinity: it is "
-                "damaged, or training had diverged. Use another file."
-            )
-        return array
+        return self.file.read(self.tensors[name])
 
 
 def known_names(stored, family, path):

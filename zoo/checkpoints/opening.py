@@ -8,6 +8,7 @@ A folder has its weights in `model.safetensors`, in shards with an index beside 
 of PyTorch, `pytorch_model.bin` and its shards; a `.gguf` file has them with all else.
 """
 
+import os
 from pathlib import Path
 
 from zoo.checkpoints import files, gguf, safetensors_files, torch_files
@@ -47,7 +48,7 @@ def open_tensors(path):
         ValueError: damaged, unsafe or of an unknown format.
     """
     path = Path(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):  # which is False for what is no path at all
         return open_file(path)
     for name in (SAFETENSORS, PICKLED):
         if (path / name).exists() or (path / name).is_symlink():

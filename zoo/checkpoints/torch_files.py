@@ -116,6 +116,7 @@ class TorchFile(Tensors):
             self.last = None, None  # so that there are never two
             numbers = self.storages.read(storage)
         if count == storage.count and is_in_order(shape, strides):
+            self.last = None, None  # from now on they are the caller's
             return numbers.reshape(shape)
         self.last = storage, numbers
         steps = [step * numbers.itemsize for step in strides]

@@ -1,6 +1,6 @@
 """Whatever a user has, to batches: texts, pairs, labels, files of the field, token files."""
 
-from zoo.data.formats import QAExample, read_conll, read_squad
+from zoo.data.formats import QAExample, read_conll, read_squad, read_table, stream_table
 from zoo.data.token_files import PackedRows, TokenFile, write_token_file
 
 __all__ = [
@@ -9,5 +9,7 @@ __all__ = [
     "TokenFile",
     "read_conll",
     "read_squad",
+    "read_table",
+    "stream_table",
     "write_token_file",
 ]

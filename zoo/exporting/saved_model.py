@@ -8,6 +8,7 @@ import sys
 
 import tensorflow as tf
 
+from zoo.backends.common import without_gradients
 from zoo.exporting import checks
 from zoo.exporting.causal import causal_signatures
 from zoo.exporting.encoders import encoder_signatures
@@ -29,11 +30,10 @@ def write(model, folder):
     """
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]  # what the graphs may read
-    # Whoever serves does not train: the gradients of ours would be warned of at each loading.
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    signatures = make_signatures(model)
     try:
-        tf.saved_model.save(module, str(folder), signatures, options)
+        # Whoever serves does not train: TensorFlow would warn of gradients at each loading.
+        with without_gradients():
+            tf.saved_model.save(module, str(folder), signatures=make_signatures(model))
     except tf.errors.OpError as error:
         if checks.DISK_FULL in error.message:
             raise OSError(errno.ENOSPC, checks.DISK_FULL) from error

@@ -148,7 +148,8 @@ class PromptReader:
         total, most = longest + max_new_tokens, self.backbone.max_length
         if not grows:
             return [bucket(total, CACHE_BUCKETS, most)]
-        return [size for size in bucket_sizes(total, BEAM_BUCKETS, most) if size > longest]
+        sizes = bucket_sizes(total, BEAM_BUCKETS, most)
+        return [size for size in sizes if size > longest and size >= self.prompt_length(longest)]
 
     def empty_cache(self, batch_size, size, context, copies):
         return self.backbone.make_cache(batch_size * copies, size)

@@ -27,6 +27,8 @@ class TokenEmbedding(KeepsAdapters, keras.layers.ReversibleEmbedding):
     def call(self, inputs, reverse=False):
         if reverse:
             return super().call(inputs, reverse=True)
+        if keras.backend.is_float_dtype(inputs.dtype):  # Keras on JAX, where floatx is bfloat16
+            inputs = ops.cast(inputs, "int32")
         return ops.cast(take_rows(self.embeddings, inputs), self.compute_dtype)
 
     def compute_mask(self, inputs, mask=None):

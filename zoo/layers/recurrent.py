@@ -77,7 +77,7 @@ class LSTMLayer(Layer):
         )
         self.recurrent_kernel = self.add_weight(
             shape=(self.units, 4 * self.units),
-            initializer=self.recurrent_initializer,
+            initializer=drawn_in_float32(self.recurrent_initializer),
             name="recurrent_kernel",
         )
         self.bias = self.add_weight(
@@ -244,8 +244,18 @@ def last_real(sequence, padding_mask, initial):
     """The item of `(batch, length, units)` at each row's last real token; else the initial one."""
     places = 1 + ops.arange(ops.shape(padding_mask)[1], dtype="int32")
     last = ops.max(ops.cast(padding_mask, "int32") * places, axis=1)
-    gathered = ops.take_along_axis(sequence, ops.maximum(last - 1, 0)[:, None, None], axis=1)[:, 0]
+    place = ops.cast(ops.maximum(last - 1, 0), "int32")[:, None, None]
+    gathered = ops.take_along_axis(sequence, place, axis=1)[:, 0]
     return ops.where(last[:, None] > 0, gathered, initial)
+
+
+def drawn_in_float32(initializer):
+    """The same initial values for every dtype: no backend makes orthogonal matrices in bfloat16."""
+
+    def draw(shape, dtype=None):
+        return ops.cast(initializer(shape, "float32"), dtype)
+
+    return draw
 
 
 def forget_gate_open(shape, dtype=None):

@@ -9,14 +9,16 @@ A layer is named by its path, which begins below the backbone and so is the same
 
 import keras
 
-from zoo.tasks.frozen import freeze_names, frozen_names
-
 KINDS = ("frozen", "lora", "dtype_policies")
 
 
-def altered(task):
-    """The alterations of a task's layers; what there is none of is left out."""
-    layers = task.sublayers()
+def altered(layers):
+    """The alterations of some layers, parents before children; what there is none of is left out.
+
+    Args:
+        layers: `{path: layer}`.
+    """
+    frozen = [path for path, layer in layers.items() if not layer.trainable]
     lora = {
         path: {"rank": layer.lora_rank, "lora_alpha": layer.lora_alpha}
         for path, layer in layers.items()
@@ -27,25 +29,31 @@ def altered(task):
         for path, layer in layers.items()
         if layer.quantization_mode is not None
     }
-    found = zip(KINDS, (frozen_names(task), lora, policies), strict=True)
+    found = zip(KINDS, (_outermost(frozen), lora, policies), strict=True)
     return {kind: value for kind, value in found if value}
 
 
-def alter(task, frozen=(), lora=None, dtype_policies=None):
-    """Change the layers of a new task as those of another were changed.
+def alter(layers, frozen=(), lora=None, dtype_policies=None):
+    """Change new layers as others were changed.
 
     Raises:
-        ValueError: if it lacks one of them.
+        ValueError: if there is no layer of such a path.
     """
-    layers = task.sublayers()
-    for path in [*(lora or {}), *(dtype_policies or {})]:
-        if path not in layers:
-            raise ValueError(
-                "What is adapted or quantised must be layers of the model; it has no "
-                f"{path[:80]!r}. Its layers are {', '.join(layers)}."
-            )
-    for path, policy in (dtype_policies or {}).items():
+    lora, policies = lora or {}, dtype_policies or {}
+    unknown = sorted({*frozen, *lora, *policies} - set(layers))
+    if unknown:
+        raise ValueError(
+            f"What is frozen, adapted or quantised must be layers of the model; it has no "
+            f"{unknown[0]!r}. Its layers are {', '.join(layers)}."
+        )
+    for path, policy in policies.items():
         layers[path].dtype_policy = keras.dtype_policies.deserialize(policy)  # quantises it
-    for path, arguments in (lora or {}).items():
+    for path, arguments in lora.items():
         layers[path].enable_lora(**arguments)
-    freeze_names(task, frozen, "The config")
+    for path in frozen:
+        layers[path].trainable = False
+
+
+def _outermost(paths):
+    """Without those that lie below another: a layer is frozen with all it is made of."""
+    return [p for p in paths if not any(p.startswith(f"{other}/") for other in paths)]

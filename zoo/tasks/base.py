@@ -155,6 +155,13 @@ class Task(backend.Trainer, TokenModel):
         is_guarded = any(isinstance(callback, guards) for callback in given)
         return [] if is_guarded else [StopsAtNaN()]
 
+    def export(self, *args, **kwargs):
+        """Keras' name for what `zoo.export` does: raises NotImplementedError that says so."""
+        raise NotImplementedError(
+            "A task is exported by zoo.export(model, path): a SavedModel that takes and returns "
+            "text, whatever the backend. Keras' own export knows no optional inputs."
+        )
+
     def require_tokenizer(self):
         """The tokenizer; raises ValueError when the task has none."""
         if self.tokenizer is None:
@@ -168,6 +175,11 @@ class Task(backend.Trainer, TokenModel):
         """Token ids of a string or of several, a list of ids for each."""
         return self.require_tokenizer().encode([texts] if isinstance(texts, str) else list(texts))
 
+    @property
+    def frozen(self):
+        """The paths of the layers that are not trained, as a sorted list."""
+        return altered(self.sublayers()).get("frozen", [])
+
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
         return {
@@ -175,7 +187,7 @@ class Task(backend.Trainer, TokenModel):
             "tokenizer": self.tokenizer and serialize(self.tokenizer),
             "special_tokens": self.special_tokens.get_config(),
             "name": self.name,
-            **altered(self),
+            **altered(self.sublayers()),
         }
 
     @classmethod
@@ -188,7 +200,7 @@ class Task(backend.Trainer, TokenModel):
             config["tokenizer"], custom_objects
         )
         task = cls(**arguments)
-        alter(task, **alterations)
+        alter(task.sublayers(), **alterations)
         return task
 
 

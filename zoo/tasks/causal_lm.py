@@ -8,7 +8,7 @@ from zoo.arguments import LENGTH, Boolean
 from zoo.backends import backend
 from zoo.backends.buckets import LENGTHS, bucket, pad_rows
 from zoo.data.checks import check_labels, check_token_ids, is_array, is_text
-from zoo.generation import Request
+from zoo.generation import Beam, Request
 from zoo.generation.checks import check_whole
 from zoo.generation.decoder import context_length
 from zoo.layers import token_nats
@@ -195,6 +195,11 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         prompts, is_single, is_text = self.as_rows(prompt, "prompt", request)
         if not is_single:
             raise ValueError(f"stream continues one prompt at a time; got {len(prompts)}.")
+        if isinstance(request.sampler, Beam):
+            raise ValueError(
+                "stream yields each token as it is chosen, but a beam search chooses at its end: "
+                f"use generate, or another sampler than {request.sampler!r}."
+            )
         (row,) = self._prompt_rows(prompts, is_text, request)
         return self.stream_row(row, request, is_text)
 

@@ -47,7 +47,7 @@ class GPT(nn.Module):
                 nn.init.normal_(weight, std=0.02)
 
     def forward(self, token_ids, labels):
-        positions = torch.arange(token_ids.shape[1])
+        positions = torch.arange(token_ids.shape[1], device=token_ids.device)
         x = self.dropout(self.tokens(token_ids) + self.positions(positions))
         logits = functional.linear(self.norm(self.blocks(x)), self.tokens.weight)
         return functional.cross_entropy(logits.flatten(0, 1), labels.flatten())

@@ -7,8 +7,10 @@ from zoo.backends.common import (
     hide,
     in_order,
     product,
+    random_state,
     recompute,
     reorder_rows,
+    set_random_state,
     write_rows,
 )
 from zoo.backends.head_gradients import head_gradients
@@ -35,9 +37,11 @@ __all__ = [
     "in_order",
     "lstm",
     "product",
+    "random_state",
     "recompute",
     "reorder_rows",
     "rnn",
+    "set_random_state",
     "stop_tuning",
     "take_rows",
     "write_rows",

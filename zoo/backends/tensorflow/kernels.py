@@ -38,6 +38,8 @@ def take_rows(table, ids):
 
         return ops.take(table, ids, axis=0), gradient
 
+    if common.is_without_gradients():
+        return ops.take(table, ids, axis=0)
     return gather(ops.copy(table))
 
 

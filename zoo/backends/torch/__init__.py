@@ -19,6 +19,7 @@ from zoo.backends.torch.kernels import (
 )
 from zoo.backends.torch.lstm import lstm
 from zoo.backends.torch.products import product
+from zoo.backends.torch.random import random_state, set_random_state
 from zoo.backends.torch.training import Trainer
 
 COMPILES_EACH_SHAPE = False
@@ -39,9 +40,11 @@ __all__ = [
     "in_order",
     "lstm",
     "product",
+    "random_state",
     "recompute",
     "reorder_rows",
     "rnn",
+    "set_random_state",
     "stop_tuning",
     "take_rows",
     "write_rows",

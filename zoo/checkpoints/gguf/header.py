@@ -66,8 +66,9 @@ class Header:
         self.path = path
         self.size = os.fstat(file.fileno()).st_size
         self.cursor = cursor = Cursor(file, self.size, path)
-        files.check_is(cursor.take(4, "its start"), MAGIC, path)
-        if cursor.data[:4] != MAGIC:
+        magic = cursor.take(4, "its start")
+        files.check_is(bytes(cursor.data[:8]), MAGIC, path)
+        if magic != MAGIC:
             raise damaged(path, "it is no GGUF file, which starts with 'GGUF'")
         version = cursor.number("<I", "version")
         if version not in VERSIONS:

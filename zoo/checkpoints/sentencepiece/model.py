@@ -13,7 +13,7 @@ from zoo.checkpoints.sentencepiece.protobuf import Field
 from zoo.weights import damaged
 
 MAX_BYTES = 16 * 2**20  # four times the largest published
-MAX_PIECES = 2**19
+MAX_PIECES = 300_000
 MAX_PIECE = 512  # characters
 MAX_SPLITS = 4 * 10**6  # of pieces in two, which merges are made of
 
@@ -101,9 +101,10 @@ def parse(data, source):
             if number != PIECES:
                 parts[number] = value
                 continue
-            pieces.append(Piece(**protobuf.message(value, PIECE_FIELDS)))
+            pieces.append(value)
             if len(pieces) > MAX_PIECES:
                 raise ValueError(f"it must have at most {MAX_PIECES} pieces")
+        pieces = [Piece(**protobuf.message(piece, PIECE_FIELDS)) for piece in pieces]
         if not {TRAINER, NORMALIZER} <= set(parts):
             raise ValueError("it has no settings")
         trainer = protobuf.message(parts[TRAINER], TRAINER_FIELDS)
