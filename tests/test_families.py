@@ -55,8 +55,8 @@ def test_every_family_has_a_row():
 def test_every_argument_is_declared_and_its_default_fits(cls):
     for name, parameter in arguments.taken(cls).items():
         assert name in cls.arguments, f"{cls.__name__}.arguments must say what {name} may be"
-        needed = parameter.default in (parameter.empty, None, ())
-        assert needed or cls.arguments[name].fits(parameter.default), name
+        needed = arguments.is_needed(parameter, cls.arguments[name])
+        assert needed == (parameter.default in (parameter.empty, ())), name
 
 
 @pytest.mark.backend_free

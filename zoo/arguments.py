@@ -117,8 +117,14 @@ def check(cls, arguments, source):
             )
     check_values(cls, arguments, source)
     for name, parameter in parameters.items():
-        if parameter.default is parameter.empty and name not in arguments:
+        if name not in arguments and is_needed(parameter, cls.arguments[name]):
             raise ValueError(f"{source} must give {name!r}, which {cls.__name__} needs.")
+
+
+def is_needed(parameter, declared):
+    """Whether an argument has no default, or one that stands for none, as `labels=()` does."""
+    default = parameter.default
+    return default is parameter.empty or (default is not None and not declared.fits(default))
 
 
 def check_values(cls, arguments, source):

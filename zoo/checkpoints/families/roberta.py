@@ -1,7 +1,7 @@
 """RoBERTa as transformers writes it."""
 
-from zoo.checkpoints.bert import BERT, BLOCKS, POOLER, SPAN, TOKEN_CLASSIFIER
-from zoo.checkpoints.engine import Family
+from zoo.checkpoints.families.bert import BERT, BLOCKS, POOLER, SPAN, TOKEN_CLASSIFIER
+from zoo.checkpoints.tables import Family
 
 ROWS_BEFORE = 2  # of the table of positions: those up to the padding token's, whose id is 1
 

@@ -1,6 +1,6 @@
 """BERT as transformers writes it."""
 
-from zoo.checkpoints.engine import Family
+from zoo.checkpoints.tables import Family
 
 BLOCKS = {
     "block_{i}/attention/qkv/kernel": (

@@ -1,4 +1,4 @@
-"""Fill a task from arrays in memory, by a table of names; see `zoo.checkpoints.engine` for both."""
+"""Fill a task from arrays in memory, by a table of names; see `zoo.checkpoints.engine`."""
 
 from zoo import weights as weight_files
 from zoo.checkpoints import engine
@@ -10,7 +10,7 @@ def fill(model, arrays, table, source):
     Args:
         model: a task.
         arrays: `{their name: array}`.
-        table: `{our variable: engine.Joined}`, as `engine.rules` writes it out.
+        table: `{our variable: tables.Joined}`, as `tables.rules` writes it out.
         source: what to call the file they came from in errors.
 
     Raises:
@@ -30,7 +30,7 @@ def fill(model, arrays, table, source):
 
 
 class Arrays:
-    """What `engine.Reader` is for files."""
+    """What `zoo.checkpoints.engine.Reader` is for files."""
 
     def __init__(self, arrays, source):
         self.arrays = arrays

@@ -1,7 +1,7 @@
 """DistilBERT as transformers writes it."""
 
-from zoo.checkpoints.bert import SPAN, TOKEN_CLASSIFIER
-from zoo.checkpoints.engine import Family
+from zoo.checkpoints.families.bert import SPAN, TOKEN_CLASSIFIER
+from zoo.checkpoints.tables import Family
 
 DISTILBERT = Family(
     name="distilbert",

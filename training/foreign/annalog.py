@@ -5,7 +5,9 @@ https://github.com/bentrevett/pytorch-seq2seq, Trevett's tutorial on the Transfo
 each side, a head of its own, and no norms after the stacks.
 """
 
-from zoo.checkpoints import arrays, engine, lookup, pickles, torch_files
+from zoo.training.foreign import arrays, lookup
+
+from zoo.checkpoints import pickles, tables, torch_files
 from zoo.models import Transformer
 from zoo.tasks import Seq2SeqLM
 
@@ -84,7 +86,7 @@ def read(files):
     tokenizer = make_tokenizer(read_tokens(files[VOCABULARY]))
     arguments = backbone_arguments(tensors)
     model = Seq2SeqLM(Transformer(**arguments), tokenizer, source_start=True)
-    arrays.fill(model, tensors, engine.rules(TABLE, arguments["num_layers"]), CHECKPOINT)
+    arrays.fill(model, tensors, tables.rules(TABLE, arguments["num_layers"]), CHECKPOINT)
     return model
 
 

@@ -1,0 +1,1 @@
+"""Checkpoints in formats of their own, of which `zoo.training.pretrained` makes presets."""

@@ -1,0 +1,75 @@
+"""Texts as they come: missing, empty, in files, or named where they should be read.
+
+The one decision about what is not there: a missing text (None, NaN) is the empty text. Empty texts
+are classified and embedded as they are, and dropped from training with one warning.
+"""
+
+import warnings
+
+from zoo.files import names_a_file, read_text
+
+PATHS_LOOKED_AT = 8  # of the first texts, to find out whether they are names of files
+
+
+def is_missing(value):
+    """Whether a value is None or a table's NaN, NA or NaT."""
+    is_nan = isinstance(value, float) and value != value
+    return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")
+
+
+def is_text(value):
+    """Whether a value is one text, or the place of one that is missing."""
+    return isinstance(value, (str, bytes)) or is_missing(value)
+
+
+def filled(texts):
+    """The texts, with the empty text in the place of what is missing."""
+    return ["" if is_missing(text) else text for text in texts]
+
+
+def decoded(value):
+    """Bytes, as TensorFlow and Arrow hold text, to str; anything else as it is."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    return [decoded(one) for one in value] if isinstance(value, list) else value
+
+
+def read_files(paths):
+    """The contents of UTF-8 files, a text for each.
+
+    Raises:
+        ValueError: for a folder, or a file that is not UTF-8.
+    """
+    return [read_text(path) for path in paths]
+
+
+def refuse_file_names(texts):
+    """Raise ValueError if the first texts are names of files, since no text was read from them."""
+    first = texts[:PATHS_LOOKED_AT]
+    if first and all(map(names_a_file, first)):
+        raise ValueError(
+            f"{first[0]!r} is the name of a file, not its text. To read the file pass "
+            "pathlib.Path(...), or a list of them; for the name itself, put more text beside it."
+        )
+
+
+def warn_dropped(count, total, what):
+    """Say once how many are left out because there is no text in them."""
+    if count:
+        warnings.warn(
+            f"{count} of {total} {what} have no text and were left out.",
+            stacklevel=user_level(),
+        )
+
+
+def user_level():
+    """The `stacklevel` that makes a warning point at the first line outside of zoo and Keras."""
+    import sys
+
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None:
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package not in ("zoo", "keras"):
+            break
+        level, frame = level + 1, frame.f_back
+    return max(level - 1, 1)
