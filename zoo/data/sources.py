@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 import keras
 import numpy as np
 
-from zoo.data.texts import decoded, is_path, is_text, read_files, refuse_file_names
+from zoo.data.texts import decoded, is_text, read_files, refuse_file_names
+from zoo.files import is_path
 
 LABEL_COLUMNS = ("label", "labels", "tags", "ner_tags", "score", "similarity_score")
 WEIGHT_COLUMN = "sample_weight"

@@ -4,10 +4,9 @@ The one decision about what is not there: a missing text (None, NaN) is the empt
 are classified and embedded as they are, and dropped from training with one warning.
 """
 
-import os
 import warnings
 
-from zoo.data.formats import read_text
+from zoo.files import names_a_file, read_text
 
 PATHS_LOOKED_AT = 8  # of the first texts, to find out whether they are names of files
 
@@ -35,23 +34,12 @@ def decoded(value):
     return [decoded(one) for one in value] if isinstance(value, list) else value
 
 
-def is_path(value):
-    """Whether a value is a `pathlib.Path` or its like."""
-    return hasattr(value, "__fspath__")
-
-
 def read_files(paths):
     """The contents of UTF-8 files, a text for each.
 
     Raises:
         ValueError: for a folder, or a file that is not UTF-8.
     """
-    for path in paths:
-        if os.path.isdir(path):
-            raise ValueError(
-                f"Text is read from files, and {os.fspath(path)!r} is a folder. Pass the files, "
-                "such as sorted(folder.rglob('*.txt'))."
-            )
     return [read_text(path) for path in paths]
 
 
@@ -63,14 +51,6 @@ def refuse_file_names(texts):
             f"{first[0]!r} is the name of a file, not its text. To read the file pass "
             "pathlib.Path(...), or a list of them; for the name itself, put more text beside it."
         )
-
-
-def names_a_file(text):
-    """Whether a string is the path of a file and looks like one."""
-    looks_like_one = isinstance(text, str) and 0 < len(text) < 1024 and "\n" not in text
-    if not looks_like_one or not (os.path.splitext(text)[1] or os.sep in text) or "\0" in text:
-        return False
-    return os.path.isfile(text)
 
 
 def warn_dropped(count, total, what):

@@ -7,7 +7,7 @@ from zoo.data.batches import Batches, padded_rows
 from zoo.data.checks import as_array, require_something, require_whole
 from zoo.data.sources import holds_ids, model_inputs, open_stream
 from zoo.data.streams import Reader, chunks, is_of_ids, with_first
-from zoo.data.texts import is_path
+from zoo.files import is_path
 from zoo.tasks.epochs import Epochs, Progress, with_epochs
 from zoo.tasks.reading import BATCH_SIZE, Reads
 
