@@ -12,6 +12,7 @@ import keras
 from zoo import arguments, hub
 from zoo import weights as weight_files
 from zoo.arguments import shown
+from zoo.data.labels import check_labels_list
 from zoo.models import FAMILIES
 from zoo.tasks import TASKS
 from zoo.tokenizers import SpecialTokens
@@ -144,6 +145,8 @@ def with_overrides(config, task, overrides):
         given = {name: overrides[name] for name in arguments.taken(cls) if name in overrides}
         if isinstance(given.get("dtype"), keras.DTypePolicy):
             given["dtype"] = given["dtype"].name
+        if hasattr(given.get("labels"), "tolist"):  # of NumPy or pandas
+            given["labels"] = check_labels_list(given["labels"].tolist())
         changed[section] = {**changed[section], **given}
         arguments.check(cls, changed[section], "zoo.load")
     return changed
