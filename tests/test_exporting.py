@@ -155,6 +155,7 @@ def serve(tmp_path_factory):
         files[1].write_text(json.dumps({str(folder / n): c for n, c in calls.items()}))
         process = subprocess.run([sys.executable, *files], capture_output=True, text=True)
         assert process.returncode == 0, process.stderr
+        assert "gradient" not in process.stderr  # TensorFlow warns of those that it cannot have
         return {Path(k).name: v for k, v in json.loads(files[2].read_text()).items()}
 
     return run
@@ -269,6 +270,18 @@ def test_generation_in_mixed_precision(tokenizer, backend):
     inputs = (tf.constant(x) for x in (PROMPTS, 8, 0.0, 1.0, 0))
     texts = [text.decode() for text in graph(*inputs)["text"].numpy()]
     assert texts == model.generate(PROMPTS, 8)
+
+
+def test_no_rows_give_no_logits(model, backend):
+    if backend != "tensorflow":
+        pytest.skip("The graph is TensorFlow's.")
+    import tensorflow as tf
+
+    from zoo.exporting.causal import logits_signature
+
+    nothing = tf.zeros([0, 4], "int32"), tf.zeros([0, 4], "bool")
+    logits = logits_signature(model)(*nothing)["logits"]
+    assert logits.shape == (0, 4, model.backbone.vocab_size)
 
 
 # The parts, which are TensorFlow's whatever the backend.

@@ -10,6 +10,7 @@ from keras import ops
 
 import zoo
 from tests.models import random_ids, tiny_backbone, tiny_gpt, with_weights, word_pieces
+from zoo.tasks import guards
 
 IDS = random_ids(4, 9)
 X, Y = IDS[:, :-1], IDS[:, 1:]
@@ -179,3 +180,45 @@ def test_ctrl_c_within_a_step_leaves_weights(backend):
         model.fit(X, Y, verbose=0)
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("num_epochs", [1, 2])
+def test_a_loss_that_becomes_no_number_stops_fit_with_good_weights(num_epochs, tmp_path):
+    model = tiny_gpt()
+    before = model.get_weights()
+    model.compile(keras.optimizers.SGD(1e30))
+    with pytest.raises(FloatingPointError, match=r"has the weights of step 0 again"):
+        model.fit(X, Y, batch_size=1, epochs=num_epochs, verbose=0)
+    for weight, expected in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    model.optimizer.learning_rate = 1e-3
+    assert_of_use(model, tmp_path)
+
+
+def test_it_is_seen_within_an_epoch_and_few_steps_are_lost(monkeypatch):
+    monkeypatch.setattr(guards, "STEPS", 4)
+
+    class Poison(keras.callbacks.Callback):
+        """Weights that are not finite after some steps."""
+
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 10:
+                weight = model.trainable_weights[0]
+                weight.assign(ops.full(weight.shape, np.nan))
+
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(batch)
+
+    seen, model = [], tiny_gpt()
+    with pytest.raises(FloatingPointError, match=r"weights of step 8 again"):
+        model.fit(random_ids(40, 9), batch_size=1, verbose=0, callbacks=[Poison()])
+    assert len(seen) < 20
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def test_whoever_asks_for_it_keeps_the_weights_as_they_are():
+    model = tiny_gpt()
+    model.compile(keras.optimizers.SGD(1e30))
+    callbacks = [keras.callbacks.TerminateOnNaN()]
+    model.fit(X, Y, batch_size=1, verbose=0, callbacks=callbacks)
+    assert not all(np.isfinite(weight).all() for weight in model.get_weights())

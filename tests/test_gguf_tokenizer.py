@@ -112,11 +112,13 @@ def test_pieces_are_those_of_sentencepiece(name, kind):
     data = spm.train(**spm.MODELS[name])
     processor = spm.theirs.SentencePieceProcessor(model_proto=data)
     model = spm.sentencepiece.parse(data, "m.model")
+    unused = [spm.sentencepiece.Piece(f"[PAD{i}]", -1000.0, 5) for i in range(28)]
+    pieces = [*model.pieces, *unused]
     metadata = {
         "model": kind,
-        "tokens": [piece.text for piece in model.pieces],
-        "scores": np.array([piece.score for piece in model.pieces], "float32"),
-        "token_type": np.array([piece.type for piece in model.pieces], "int32"),
+        "tokens": [piece.text for piece in pieces],
+        "scores": np.array([piece.score for piece in pieces], "float32"),
+        "token_type": np.array([piece.type for piece in pieces], "int32"),
         "remove_extra_whitespaces": model.remove_extra_whitespaces,
         "eos_token_id": processor.eos_id(),
         "unknown_token_id": processor.unk_id(),
@@ -126,4 +128,7 @@ def test_pieces_are_those_of_sentencepiece(name, kind):
     metadata = {f"tokenizer.ggml.{key}": value for key, value in metadata.items()}
     contents, roles = gguf.read_tokenizer(metadata, "m.gguf")
     assert roles == {"stop": processor.eos_id(), "unknown": processor.unk_id()}
-    assert Tokenizer.from_json(contents).encode(spm.LINES) == processor.encode(spm.LINES)
+    tokenizer = Tokenizer.from_json(contents)
+    assert tokenizer.vocab_size == len(pieces)
+    lines = [*spm.LINES, "a [PAD3]", "[PAD33]"]
+    assert tokenizer.encode(lines) == processor.encode(lines)

@@ -181,6 +181,34 @@ def test_a_mixed_model_is_mixed_again(kept, dtype, tmp_path):
         )
 
 
+@pytest.mark.parametrize("make", [tiny_gpt, tiny_lstm, tiny_transformer, classifier])
+def test_a_clone_is_a_task_of_the_same_kind(make):
+    model = make()
+    model.compile(keras.optimizers.SGD(0.125))
+    clone = keras.models.clone_model(model)
+    assert type(clone) is type(model)
+    assert clone.get_config() == model.get_config()
+    assert clone.optimizer.learning_rate == 0.125
+    clone.set_weights(model.get_weights())
+    assert_equal(clone.weights, model.weights)
+    clone.set_weights([np.zeros(weight.shape) for weight in clone.weights])
+    assert all(value.any() for value in values(model.weights))
+
+
+def test_other_models_are_cloned_as_keras_does():
+    inputs = keras.Input((3,))
+    plain = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    assert type(keras.models.clone_model(plain)) is type(plain)
+
+    def widen(layer):
+        config = layer.get_config()
+        is_dense = isinstance(layer, keras.layers.Dense)
+        return type(layer).from_config({**config, "units": 5} if is_dense else config)
+
+    wider = keras.models.clone_model(plain, clone_function=widen)
+    assert wider.output.shape == (None, 5)
+
+
 @pytest.mark.parametrize("kind", ["frozen", "lora", "dtype_policies"])
 def test_a_config_with_a_layer_that_is_not_there_is_refused(kind):
     config = tiny_gpt().get_config()

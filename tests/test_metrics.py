@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from seqeval.metrics import classification_report
 from zoo.training import metrics
 
+from zoo.data.entities import entities
 from zoo.data.formats import QAExample
-from zoo.data.spans import entities
 
 pytestmark = pytest.mark.backend_free
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 
-from zoo.data import spans
+from zoo.data import answers, entities
+from zoo.data import windows as long_texts
 
 pytestmark = pytest.mark.backend_free
 
@@ -22,20 +23,20 @@ def window_arguments(draw):
 
 
 def test_a_long_text_is_cut_into_overlapping_windows():
-    assert spans.windows(10, size=4, stride=3) == [(0, 4), (3, 7), (6, 10)]
-    assert spans.windows(11, size=4, stride=3) == [(0, 4), (3, 7), (6, 10), (9, 11)]
-    assert spans.windows(6, size=3, stride=3) == [(0, 3), (3, 6)]
+    assert long_texts.windows(10, size=4, stride=3) == [(0, 4), (3, 7), (6, 10)]
+    assert long_texts.windows(11, size=4, stride=3) == [(0, 4), (3, 7), (6, 10), (9, 11)]
+    assert long_texts.windows(6, size=3, stride=3) == [(0, 3), (3, 6)]
 
 
 @pytest.mark.parametrize("num_tokens", [0, 1, 7, 8])
 def test_what_fits_is_one_window(num_tokens):
-    assert spans.windows(num_tokens, size=8, stride=2) == [(0, num_tokens)]
+    assert long_texts.windows(num_tokens, size=8, stride=2) == [(0, num_tokens)]
 
 
 @given(window_arguments())
 def test_windows_cover_every_token_and_no_window_is_needless(arguments):
     num_tokens, size, stride = arguments
-    found = spans.windows(num_tokens, size, stride)
+    found = long_texts.windows(num_tokens, size, stride)
     assert {i for start, end in found for i in range(start, end)} == set(range(num_tokens))
     assert all(end - start == size for start, end in found[:-1])
     assert found[-1][1] - found[-1][0] <= size
@@ -48,21 +49,23 @@ def test_windows_cover_every_token_and_no_window_is_needless(arguments):
 def test_windows_that_would_skip_tokens_are_refused(size, stride):
     message = f"1 <= stride <= size; got size={size} and stride={stride}"
     with pytest.raises(ValueError, match=message):
-        spans.windows(10, size, stride)
+        long_texts.windows(10, size, stride)
 
 
 def test_the_best_window_shows_most_on_the_poorer_side():
     windows = [(0, 6), (3, 9), (6, 12)]
-    assert [spans.best_window(i, windows) for i in range(12)] == [0] * 5 + [1] * 3 + [2] * 4
-    assert spans.best_window(4, [(0, 6), (3, 9)]) == 0  # 1 on the right, 1 on the left: the first
-    assert spans.best_window(4, [(3, 9), (0, 6)]) == 0
+    assert [long_texts.best_window(i, windows) for i in range(12)] == [0] * 5 + [1] * 3 + [2] * 4
+    assert (
+        long_texts.best_window(4, [(0, 6), (3, 9)]) == 0
+    )  # 1 on the right, 1 on the left: the first
+    assert long_texts.best_window(4, [(3, 9), (0, 6)]) == 0
 
 
 @given(window_arguments(), st.data())
 def test_the_best_window_holds_its_token_and_no_other_shows_more(arguments, data):
-    windows = spans.windows(*arguments)
+    windows = long_texts.windows(*arguments)
     for position in range(arguments[0]):
-        best = spans.best_window(position, windows)
+        best = long_texts.best_window(position, windows)
         start, end = windows[best]
         assert start <= position < end
         radius = min(position - start, end - 1 - position)
@@ -76,12 +79,12 @@ def test_the_best_window_holds_its_token_and_no_other_shows_more(arguments, data
 @pytest.mark.parametrize("position", [-1, 4, 7])
 def test_a_token_in_no_window_has_no_best_one(position):
     with pytest.raises(ValueError, match=rf"Token {position} must stand in one of the windows"):
-        spans.best_window(position, [(0, 4), (5, 7)])
+        long_texts.best_window(position, [(0, 4), (5, 7)])
 
 
 def test_a_token_needs_a_window():
     with pytest.raises(ValueError, match=r"in one of the windows; got \[\]"):
-        spans.best_window(0, [])
+        long_texts.best_window(0, [])
 
 
 @pytest.mark.parametrize(
@@ -99,32 +102,32 @@ def test_a_token_needs_a_window():
     ],
 )
 def test_tags_mark_entities(marked, expected):
-    assert spans.entities(marked.split()) == expected
+    assert entities.entities(marked.split()) == expected
 
 
 @given(tags)
 def test_entities_are_those_of_seqeval(marked):
     peers = [(label, first, last + 1) for label, first, last in get_entities(list(marked))]
-    assert spans.entities(marked) == peers
+    assert entities.entities(marked) == peers
 
 
 @given(tags)
 def test_entities_cover_what_is_tagged_and_can_be_written_again(marked):
     written = ["O"] * len(marked)
-    for label, start, end in spans.entities(marked):
+    for label, start, end in entities.entities(marked):
         assert all(marked[i][2:] == label for i in range(start, end))
         written[start:end] = [f"B-{label}"] + [f"I-{label}"] * (end - start - 1)
     assert [i for i, tag in enumerate(written) if tag == "O"] == [
         i for i, tag in enumerate(marked) if tag == "O"
     ]
-    assert spans.entities(written) == spans.entities(marked)
+    assert entities.entities(written) == entities.entities(marked)
 
 
 @pytest.mark.parametrize("wrong", ["NOUN", "B-", "I", "", "E-PER", "b-PER", "o"])
 def test_other_tags_are_refused(wrong):
     with pytest.raises(ValueError, match=rf"'O', 'B-label' or 'I-label'; got '{wrong}' for word 1"):
-        spans.entities(["O", wrong])
-    assert not spans.is_bio(["O", "B-PER", wrong])
+        entities.entities(["O", wrong])
+    assert not entities.is_bio(["O", "B-PER", wrong])
 
 
 @pytest.mark.parametrize(
@@ -140,7 +143,7 @@ def test_other_tags_are_refused(wrong):
     ],
 )
 def test_a_bio_scheme_is_recognised(labels, expected):
-    assert spans.is_bio(labels) is expected
+    assert entities.is_bio(labels) is expected
 
 
 def all_spans(start_logits, end_logits, allowed, max_answer_length):
@@ -168,34 +171,34 @@ def window_logits(draw):
 @settings(deadline=None)
 def test_the_best_spans_are_the_first_of_all_spans(logits, max_answer_length, top_k):
     expected = all_spans(*logits, max_answer_length)[:top_k]
-    assert spans.best_spans(*logits, max_answer_length, top_k) == expected
+    assert answers.best_spans(*logits, max_answer_length, top_k) == expected
 
 
 def test_spans_obey_the_limits():
     start, end = np.array([9.0, 1, 5, 0], "float32"), np.array([8, 0, 0, 7], "float32")
     everywhere = np.ones(4, "bool")
-    best = spans.best_spans(start, end, everywhere, max_answer_length=4, top_k=2)
+    best = answers.best_spans(start, end, everywhere, max_answer_length=4, top_k=2)
     assert best == [(17.0, 0, 0), (16.0, 0, 3)]
     assert [[type(value) for value in span] for span in best] == [[float, int, int]] * 2
-    assert spans.best_spans(start, end, everywhere, 3, 2) == [(17.0, 0, 0), (12.0, 2, 3)]
+    assert answers.best_spans(start, end, everywhere, 3, 2) == [(17.0, 0, 0), (12.0, 2, 3)]
     context = np.array([False, True, True, True])
-    assert spans.best_spans(start, end, context, 4, 2) == [(12.0, 2, 3), (8.0, 1, 3)]
-    assert spans.best_spans(start, end, ~everywhere, 4, 2) == []
+    assert answers.best_spans(start, end, context, 4, 2) == [(12.0, 2, 3), (8.0, 1, 3)]
+    assert answers.best_spans(start, end, ~everywhere, 4, 2) == []
 
 
 def test_masked_logits_come_last():
     start = np.array([-np.inf, 0.0])
-    found = spans.best_spans(start, np.zeros(2), np.ones(2, "bool"), 2, 9)
+    found = answers.best_spans(start, np.zeros(2), np.ones(2, "bool"), 2, 9)
     assert found == [(0.0, 1, 1), (-np.inf, 0, 0), (-np.inf, 0, 1)]
 
 
 def test_errors_of_best_spans():
     row = np.zeros(3)
     with pytest.raises(ValueError, match=r"one shape \(length,\); got \(3,\), \(2,\) and \(3,\)"):
-        spans.best_spans(row, row[:2], row, 1, 1)
+        answers.best_spans(row, row[:2], row, 1, 1)
     with pytest.raises(ValueError, match=r"got \(1, 3\), \(1, 3\) and \(1, 3\)"):
-        spans.best_spans(row[None], row[None], row[None], 1, 1)
+        answers.best_spans(row[None], row[None], row[None], 1, 1)
     with pytest.raises(ValueError, match="must be at least 1; got 0 and 5"):
-        spans.best_spans(row, row, row, 0, 5)
+        answers.best_spans(row, row, row, 0, 5)
     with pytest.raises(ValueError, match="must be at least 1; got 5 and 0"):
-        spans.best_spans(row, row, row, 5, 0)
+        answers.best_spans(row, row, row, 5, 0)

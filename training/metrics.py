@@ -17,7 +17,7 @@ from zoo.training.metrics_labels import (
 )
 from zoo.training.metrics_text import bleu, chrf, perplexity, rouge
 
-from zoo.data.spans import entities
+from zoo.data.entities import entities
 
 __all__ = [
     "bleu",

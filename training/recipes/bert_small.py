@@ -120,14 +120,13 @@ def train(args):
     log = CheckpointAndLog(args.output, tokens_per_step=args.batch_size * args.length)
     start = restore_checkpoint(log.checkpoint, model) if log.checkpoint.exists() else 0
     model.fit(
-        (rows.at_step(step) for step in itertools.count(start)),
+        rows,
         initial_epoch=start // args.eval_every,
         epochs=(args.until or args.steps) // args.eval_every,
         steps_per_epoch=args.eval_every,
-        validation_data=held_out.for_keras(),
+        validation_data=held_out,
         validation_steps=args.eval_batches,
         callbacks=[log],
-        shuffle=False,
         verbose=2,
     )
 

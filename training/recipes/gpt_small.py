@@ -68,26 +68,15 @@ def train(args):
     log = CheckpointAndLog(args.output, tokens_per_step=args.batch_size * LENGTH)
     start = restore_checkpoint(log.checkpoint, model) if log.checkpoint.exists() else 0
     model.fit(
-        batches(rows, start),
+        rows,
         initial_epoch=start // args.eval_every,
         epochs=args.steps // args.eval_every,
         steps_per_epoch=args.eval_every,
         validation_data=held_out,
         validation_steps=args.eval_batches,
         callbacks=[log],
-        shuffle=False,
         verbose=2,
     )
-
-
-def batches(rows, step):
-    """The batches of a run from `step` on: epoch after epoch, each in an order of its own."""
-    while True:
-        epoch, position = divmod(step, len(rows))
-        if rows.epoch != epoch:
-            rows.set_epoch(epoch)
-        yield rows[position]
-        step += 1
 
 
 def publish_preset(args):

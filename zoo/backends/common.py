@@ -123,12 +123,3 @@ def in_order(x):
 def from_numpy(array):
     """The array as a tensor."""
     return ops.convert_to_tensor(array)
-
-
-def adapt_batches(batches):
-    """Batches as `keras.Model.fit` reads them."""
-    return batches
-
-
-def stop_tuning(iterator):
-    """Nothing: no other thread tunes the data."""

@@ -53,9 +53,8 @@ class Compiled:
                 self._kept.popitem(last=False)
 
 
-def with_weights(model, function):
-    """`(values, *arguments)`: the function of a model whose weights have these values."""
-    weights = model.weights
+def with_weights(weights, function):
+    """`(values, *arguments)`: the function of a model, some weights of which have these values."""
 
     def stateless(values, *arguments):
         with keras.StatelessScope() as scope:
@@ -79,29 +78,35 @@ class CastWeights:
     """
 
     def __init__(self, model):
-        self._weights = model.weights
+        self.weights = model.weights
         dtypes = {}
         for layer in model._flatten_layers():  # those of inner layers come last
             if layer.autocast:
                 dtypes |= {id(weight): layer.compute_dtype for weight in layer.weights}
         self._dtypes = {
             i: dtypes[id(weight)]
-            for i, weight in enumerate(self._weights)
+            for i, weight in enumerate(self.weights)
             if weight._autocast
             and is_float(weight.dtype)
-            and id(weight) in dtypes
-            and is_float(dtypes[id(weight)])
+            and is_float(dtypes.get(id(weight), "none"))
             and dtypes[id(weight)] != weight.dtype
         }
         self._cast = None
 
     def values(self):
-        """A list of tensors. What needs no cast is read anew each time."""
-        values = [weight.value for weight in self._weights]
+        """Those of all weights, as a list. What needs no cast is read anew each time."""
+        cast = self._read()
+        return [cast.get(i, w.value) for i, w in enumerate(self.weights)]
+
+    def cast(self):
+        """Two lists: the weights that need a cast, and their values."""
+        return [self.weights[i] for i in self._dtypes], list(self._read().values())
+
+    def _read(self):
         if self._cast is None:
-            self._cast = {i: ops.cast(values[i], dtype) for i, dtype in self._dtypes.items()}
-        return [self._cast.get(i, value) for i, value in enumerate(values)]
+            self._cast = {i: ops.cast(self.weights[i].value, d) for i, d in self._dtypes.items()}
+        return self._cast
 
 
 def is_float(dtype):
-    return "float" in keras.backend.standardize_dtype(dtype)
+    return "float" in str(dtype)

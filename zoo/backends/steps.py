@@ -7,6 +7,10 @@ import keras
 from keras import ops
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
+from zoo.backends.cloning import let_tasks_clone_themselves
+
+let_tasks_clone_themselves()
+
 _LOCKS = weakref.WeakKeyDictionary()  # of models, which neither save nor copy their lock
 _LOCKS_GUARD = threading.Lock()
 
@@ -48,7 +52,8 @@ class Steps:
                 results = compiled([variable.value for variable in model.variables], *arguments)
 
         It may be taken again by the thread that has it. The other backends change weights in place,
-        one by one: a reader beside `fit` sees each as it was before a step or after it.
+        one by one: a reader beside `fit` sees each as it was before a step or after it, and on
+        PyTorch, with the lock, all as they were between two steps.
         """
         with _LOCKS_GUARD:
             return _LOCKS.setdefault(getattr(self, "backbone", self), threading.RLock())
@@ -97,6 +102,12 @@ class Steps:
             "is_optimizer_built": self.optimizer.built,
         }
 
+    def clone(self):
+        """Another model like this one, compiled like it, with weights of its own."""
+        other = type(self).from_config(self.get_config())
+        other.compile_from_config(self.get_compile_config())
+        return other
+
     def compile_from_config(self, config):
         """Compile as it was when saved; Keras calls this when it loads a `.keras` file."""
         config = keras.saving.deserialize_keras_object(config)
@@ -130,15 +141,18 @@ class Steps:
                 f"{name} all the same."
             )
 
-    @no_automatic_dependency_tracking
     def _follow_trainable(self):
         """Start the optimizer anew if other weights than it knows are to be trained now."""
+        if self.optimizer is None or not self.optimizer.built:
+            return
+        known = getattr(self.optimizer, "inner_optimizer", self.optimizer)._trainable_variables
+        if [id(v) for v in known] != [id(v) for v in self.trainable_variables]:
+            self.renew_optimizer()
+
+    @no_automatic_dependency_tracking
+    def renew_optimizer(self):
+        """Put an optimizer that has learned nothing in the place of the model's."""
         old = self.optimizer
-        if old is None or not old.built:
-            return
-        known = getattr(old, "inner_optimizer", old)._trainable_variables
-        if [id(v) for v in known] == [id(v) for v in self.trainable_variables]:
-            return
         new = type(old).from_config(old.get_config())
         _set_not_decayed(new, _not_decayed(old))
         self.speed_up(new)
@@ -146,8 +160,8 @@ class Steps:
         self._compile_config.config["optimizer"] = getattr(new, "inner_optimizer", new)
         self.train_function = None
 
-    def own_callbacks(self):
-        """Callbacks that each `fit` and `evaluate` of the model has."""
+    def own_callbacks(self, given):
+        """Callbacks that each `fit` and `evaluate` of the model has, beside those given."""
         return []
 
     def fit(self, *args, callbacks=None, **kwargs):
@@ -157,11 +171,11 @@ class Steps:
         return super().evaluate(*args, callbacks=self._with_own(callbacks), **kwargs)
 
     def _with_own(self, callbacks):
-        own = self.own_callbacks()
         if not isinstance(callbacks, keras.callbacks.CallbackList):
-            return [*own, *keras.tree.flatten(callbacks or [])]
+            callbacks = keras.tree.flatten(callbacks or [])
+            return [*self.own_callbacks(callbacks), *callbacks]
         kinds = [type(callback) for callback in callbacks.callbacks]  # `fit` has added its own
-        for callback in own:
+        for callback in self.own_callbacks(callbacks.callbacks):
             if type(callback) not in kinds:
                 callback.set_model(self)
                 callbacks.append(callback)

@@ -11,7 +11,7 @@ of PyTorch, `pytorch_model.bin` and its shards; a `.gguf` file has them with all
 import os
 from pathlib import Path
 
-from zoo.checkpoints import files, gguf, safetensors_files, torch_files
+from zoo.checkpoints import checks, gguf, safetensors_files, torch_files
 from zoo.checkpoints.tensors import Tensors
 from zoo.weights import damaged, strict_json
 
@@ -52,9 +52,9 @@ def open_tensors(path):
         return open_file(path)
     for name in (SAFETENSORS, PICKLED):
         if (path / name).exists() or (path / name).is_symlink():
-            return open_file(files.member(path, name, path))
+            return open_file(checks.member(path, name, path))
         if (path / f"{name}{INDEX}").exists():
-            return Shards(files.member(path, f"{name}{INDEX}", path))
+            return Shards(checks.member(path, f"{name}{INDEX}", path))
     raise FileNotFoundError(
         f"{str(path)!r} has no weights: there must be a {SAFETENSORS} or a {PICKLED} in it, or "
         f"shards with an index such as {SAFETENSORS}{INDEX}."
@@ -93,7 +93,7 @@ class Shards(Tensors):
 
     def add(self, shard):
         """Open a shard, which must hold exactly what the index says."""
-        path = files.member(self.path.parent, shard, self.path)
+        path = checks.member(self.path.parent, shard, self.path)
         if not path.exists():
             raise FileNotFoundError(
                 f"{self.path} names the shard {shard!r}, which is missing. Fetch it, too."
@@ -124,7 +124,7 @@ class Shards(Tensors):
 
 def read_index(path):
     """`{tensor: shard}` of an index."""
-    with files.open_regular(path) as file:
+    with checks.open_regular(path) as file:
         data = file.read(MAX_INDEX_BYTES + 1)
     if len(data) > MAX_INDEX_BYTES:
         raise ValueError(f"{path} must be at most {MAX_INDEX_BYTES} bytes.")

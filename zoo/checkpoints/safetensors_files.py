@@ -12,8 +12,9 @@ from pathlib import Path
 
 import safetensors
 
-from zoo.checkpoints import files
+from zoo.checkpoints import checks
 from zoo.checkpoints.tensors import Tensors
+from zoo.files import replacing, write_atomically
 from zoo.weights import CODES, DTYPES, as_bytes, damaged, header_bytes, strict_json
 
 NAME = "model.safetensors"
@@ -45,7 +46,7 @@ class SafetensorsFile(Tensors):
             raise damaged(self.path, "it was exchanged while it was read")
         for name in self.names:
             part = self.file.get_slice(name)
-            files.check_tensor(name, part.get_shape(), self.path)
+            checks.check_tensor(name, part.get_shape(), self.path)
             if part.get_dtype() not in DTYPES:
                 raise ValueError(
                     f"{self.path}: {name!r} has the dtype {part.get_dtype()}, which is not "
@@ -77,10 +78,10 @@ class SafetensorsFile(Tensors):
 
 def read_header(path):
     """The JSON object at the start of a file."""
-    with files.open_regular(path) as file:
+    with checks.open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         start = file.read(8)
-        files.check_is(start, None, path)
+        checks.check_is(start, None, path)
         length = int.from_bytes(start, "little")
         if size < 8 or length > size - 8:
             raise damaged(path, "it is cut short or no safetensors file")
@@ -113,7 +114,7 @@ def write(path, tensors, names=None):
             "shape": list(tensors.shape(name)),
             "data_offsets": [start, end],
         }
-    with files.replacing(path) as file:
+    with replacing(path) as scratch, open(scratch, "xb") as file:
         file.write(header_bytes(header))
         for name in names:
             file.write(as_bytes(tensors.read(name)))
@@ -123,7 +124,7 @@ def write_folder(folder, tensors, max_shard_size="5GB"):
     """Write `model.safetensors`, or shards with an index if that would be too large.
 
     Each file is written in one step, the index last; for all of them in one, let
-    `hub.replace_folder` call this.
+    `zoo.folders.replace_folder` call this.
 
     Args:
         folder: that exists.
@@ -146,8 +147,7 @@ def write_folder(folder, tensors, max_shard_size="5GB"):
         "total_size": sum(map(tensors.num_bytes, tensors.names)),
     }
     index = {"metadata": metadata, "weight_map": dict(sorted(places.items()))}
-    with files.replacing(folder / f"{NAME}.index.json") as file:
-        file.write(json.dumps(index, indent=2).encode() + b"\n")
+    write_atomically(folder / f"{NAME}.index.json", json.dumps(index, indent=2) + "\n")
 
 
 def split(tensors, limit):

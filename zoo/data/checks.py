@@ -2,37 +2,54 @@
 
 import numpy as np
 
-from zoo.models.base import as_inputs
+from zoo.data.labels import require_finite
+from zoo.data.sources import holds_numbers, model_inputs
 
 
 def require_something(x):
     """Refuse None and empty lists."""
-    if x is None or (isinstance(x, (list, tuple)) and len(x) == 0):
+    if x is None or (isinstance(x, (list, tuple, dict)) and len(x) == 0):
         raise ValueError(
             f"Expected text, arrays or a Keras dataset with something in it; got {x!r}."
         )
 
 
+def require_whole(name, value, smallest=1):
+    """Refuse what is neither None nor a whole number from `smallest` on."""
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if value is not None and (not is_whole or value < smallest):
+        raise ValueError(f"{name} must be a whole number of at least {smallest}; got {value!r}.")
+
+
 def is_array(x):
-    """Whether `x` is an array of any kind, or nested lists that stand for one."""
-    return hasattr(x, "__array__") or (isinstance(x, (list, tuple)) and not is_text(x))
+    """Whether `x` is an array of numbers of any kind, or nested lists that stand for one."""
+    return hasattr(x, "__array__") or isinstance(x, (list, tuple))
 
 
-def is_text(x):
-    """Whether `x` is a string or a list, tuple or array of strings (judged by its first item)."""
-    if isinstance(x, str):
-        return True
-    is_object_array = getattr(getattr(x, "dtype", None), "kind", None) in ("O", "U", "S")
-    if isinstance(x, (list, tuple)) or is_object_array:
-        return len(x) > 0 and isinstance(x[0], (str, bytes, type(None)))
-    return False
+def as_array(x):
+    """A NumPy array of an array, tensor or nested lists.
+
+    Raises:
+        ValueError: for rows of different lengths.
+    """
+    x = x.detach().cpu() if hasattr(x, "detach") else x
+    try:
+        return np.asarray(x)
+    except ValueError:
+        raise ValueError(
+            "Rows of an array must be equally long; got some of different lengths. Pad them and "
+            "pass a padding_mask, or pass text."
+        ) from None
+
+
+def ids_of(x):
+    """The token ids among a model's inputs."""
+    return model_inputs(x)["token_ids"] if isinstance(x, dict) else x
 
 
 def check_token_ids(x, backbone):
-    """Refuse arrays of token ids that the backbone has no rows for; datasets pass unseen."""
-    if not (is_array(x) or isinstance(x, dict)):
-        return
-    token_ids = np.asarray(as_inputs(x)["token_ids"])
+    """Refuse token ids that the backbone has no rows for."""
+    token_ids = as_array(ids_of(x))
     if token_ids.ndim != 2 or token_ids.dtype.kind not in "iu":
         raise ValueError(
             "Token ids must be a (batch, length) array of whole numbers; got shape "
@@ -44,7 +61,7 @@ def check_token_ids(x, backbone):
             f"Token ids must be from 0 to {backbone.vocab_size - 1}, the model's vocabulary; got "
             f"{outside}. Encode with the model's tokenizer."
         )
-    if token_ids.shape[1] > backbone.max_length:
+    if token_ids.shape[1] > backbone.max_length and not backbone.is_recurrent:
         raise ValueError(
             f"A sequence must fit into the context of {backbone.max_length} tokens; got "
             f"{token_ids.shape[1]}. Shorten or split the text."
@@ -52,10 +69,10 @@ def check_token_ids(x, backbone):
 
 
 def check_labels(x, y, sample_weight, backbone):
-    """Refuse arrays of labels and weights that do not fit their token ids; datasets pass unseen."""
+    """Refuse arrays of labels and weights that do not fit their token ids."""
     if not is_array(y) or np.ndim(y) != 2:  # a loss of the user's own may take other labels
         return
-    labels, shape = np.asarray(y), np.shape(as_inputs(x)["token_ids"])
+    labels, shape = as_array(y), np.shape(ids_of(x))
     if labels.shape != shape:
         raise ValueError(
             f"There must be a label for each token id, so of shape {shape}; got {labels.shape}."
@@ -71,3 +88,16 @@ def check_labels(x, y, sample_weight, backbone):
             f"sample_weight must have a number for each token, {shape}, or row, {shape[:1]}; got "
             f"shape {np.shape(sample_weight)}."
         )
+
+
+def check_weights_of_rows(x, sample_weight):
+    """Refuse an array of weights that are not finite, below 0, or of another number of rows."""
+    if sample_weight is None or isinstance(sample_weight, dict):
+        return
+    weights = as_array(sample_weight)
+    if not holds_numbers(weights) or weights.shape[:1] != np.shape(ids_of(x))[:1]:
+        raise ValueError(
+            f"sample_weight must have a number for each of the {len(ids_of(x))} rows; got shape "
+            f"{weights.shape} and dtype {weights.dtype}."
+        )
+    require_finite(weights)

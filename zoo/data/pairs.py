@@ -4,15 +4,12 @@ import warnings
 
 import numpy as np
 
-from zoo.data.batches import LengthBuckets, padded_length
-from zoo.data.checks import check_labels, check_token_ids, is_array, is_text
-
-
-def is_raw_pairs(x):
-    """Whether `x` is text, or a list of pairs of texts (judged by its first item)."""
-    if isinstance(x, (list, tuple)) and len(x) > 0 and isinstance(x[0], (list, tuple)):
-        return any(isinstance(text, (str, bytes)) for text in x[0])
-    return is_text(x)
+from zoo.data.batches import LengthBuckets, Splits, padded_length
+from zoo.data.checks import check_labels, check_token_ids
+from zoo.data.labels import checked_weights
+from zoo.data.sources import to_list
+from zoo.data.texts import filled, is_text, user_level, warn_dropped
+from zoo.tokenizers import SpecialTokens
 
 
 def split_pairs(x, y=None):
@@ -22,7 +19,7 @@ def split_pairs(x, y=None):
         ValueError: if something is not a pair, or there are not as many of both.
     """
     if y is None:
-        if is_text(x):
+        if is_text(x[0]):
             raise ValueError(
                 "Each source needs a target: pass a list of (source, target) pairs, or the sources "
                 "and the targets as two lists; got sources alone."
@@ -34,7 +31,7 @@ def split_pairs(x, y=None):
                     f"{place} is {str(pair)[:60]!r}."
                 )
         return [source for source, _ in x], [target for _, target in x]
-    sources, targets = ([texts] if isinstance(texts, str) else list(texts) for texts in (x, y))
+    sources, targets = to_list(x), to_list(y)
     if len(sources) != len(targets):
         raise ValueError(
             f"There must be as many targets as sources; got {len(sources)} sources and "
@@ -44,23 +41,20 @@ def split_pairs(x, y=None):
 
 
 def check_pair_inputs(x, backbone):
-    """Refuse arrays that are not the ids of two sequences; datasets pass unseen."""
-    if is_array(x) or (isinstance(x, dict) and not {"token_ids", "decoder_token_ids"} <= set(x)):
+    """Refuse arrays that are not the ids of two sequences."""
+    if not isinstance(x, dict) or not {"token_ids", "decoder_token_ids"} <= set(x):
         got = sorted(x) if isinstance(x, dict) else type(x).__name__
         raise ValueError(
             "This model reads two sequences: arrays must come as a dict of 'token_ids' and "
             f"'decoder_token_ids'; got {got}."
         )
-    if isinstance(x, dict):
-        for name in ("token_ids", "decoder_token_ids"):
-            check_token_ids({"token_ids": x[name]}, backbone)
+    for name in ("token_ids", "decoder_token_ids"):
+        check_token_ids({"token_ids": x[name]}, backbone)
 
 
 def check_pair_arrays(x, y, sample_weight, backbone):
     """The same, with labels and weights that must fit the decoder's ids."""
     check_pair_inputs(x, backbone)
-    if not isinstance(x, dict):
-        return
     if y is None:
         raise ValueError(
             "Arrays of token ids need labels: y, (batch, target_length), the token that follows "
@@ -72,33 +66,38 @@ def check_pair_arrays(x, y, sample_weight, backbone):
 class PairFormat:
     """`source [END]` for the encoder, `[START] target [END]` for the decoder.
 
-    A tokenizer without a start token starts with its end token.
-
     Args:
-        tokenizer: a `zoo.tokenizers.Tokenizer` with an end token.
+        tokenizer: a `zoo.tokenizers.Tokenizer`.
         source_length: int, the most tokens of a source's row.
         target_length: int, the most that are predicted of a target.
-        source_start: bool, whether a source's row starts as a target's does.
+        source_start: bool, whether a source's row starts with the start token.
+        special_tokens: the task's `zoo.tokenizers.SpecialTokens`, with an end; None for those of
+            the tokenizer. Targets start from `before_target`.
 
     Raises:
-        ValueError: if the tokenizer has no end token.
+        ValueError: if there is no end token.
     """
 
-    def __init__(self, tokenizer, source_length, target_length, source_start=False):
-        if tokenizer.end_id is None:
+    def __init__(
+        self, tokenizer, source_length, target_length, source_start=False, special_tokens=None
+    ):
+        special = special_tokens or SpecialTokens.of(tokenizer)
+        if special.end is None:
             raise ValueError(
                 "Targets end with a special token such as <|endoftext|>; the tokenizer has "
                 f"only {sorted(tokenizer.special_ids)}."
             )
         self.tokenizer = tokenizer
-        self.end_id = tokenizer.end_id
-        self.start_id = self.end_id if tokenizer.start_id is None else tokenizer.start_id
+        self.end_id = special.end
+        self.start_id = special.before_target
         self.source_length = source_length
         self.target_length = target_length
-        self.before_source = [self.start_id] if source_start else []
+        first = special.before_target if special.start is None else special.start
+        self.before_source = [first] if source_start else []
 
     def tokens(self, texts, what):
         """Token ids of texts; raises ValueError for one that has none."""
+        texts = filled(texts)
         rows = self.tokenizer.encode(texts)
         for place, (text, row) in enumerate(zip(texts, rows, strict=True)):
             if not row:
@@ -131,19 +130,34 @@ class PairFormat:
         """A target's row, from which inputs and labels are cut; one too long has no end token."""
         return [self.start_id, *ids, self.end_id][: self.target_length + 1]
 
-    def examples(self, sources, targets, weights=None, cut=True):
+    def examples(self, sources, targets, weights=None, cut=True, drop=False):
         """`PairExamples` of two lists of strings.
 
         Args:
             sources, targets: lists of strings.
             weights: a number for each pair, or None.
             cut: bool, whether to cut what is too long, with a warning, or to refuse it.
+            drop: bool, whether to leave out pairs that miss a text, with a warning, or to refuse
+                them.
 
         Raises:
             TypeError: if something is not text.
             ValueError: if a text has no tokens or is too long, or there is not a weight for each.
         """
-        sources, targets = self.tokens(sources, "source"), self.tokens(targets, "target")
+        if weights is not None:
+            weights = checked_weights(weights, len(sources), "pair")
+        if drop:
+            rows = self.tokenizer.encode(filled(sources)), self.tokenizer.encode(filled(targets))
+            kept = [i for i, pair in enumerate(zip(*rows, strict=True)) if all(pair)]
+            if not kept:
+                raise ValueError(
+                    "There is nothing to learn from: no pair has two texts. Check them."
+                )
+            warn_dropped(len(sources) - len(kept), len(sources), "pairs")
+            sources, targets = ([texts[i] for i in kept] for texts in rows)
+            weights = None if weights is None else weights[kept]
+        else:
+            sources, targets = self.tokens(sources, "source"), self.tokens(targets, "target")
         num_long = sum(
             self.is_long(source) or len(target) >= self.target_length
             for source, target in zip(sources, targets, strict=True)
@@ -156,14 +170,7 @@ class PairFormat:
             )
             if not cut:
                 raise ValueError(f"{message}. Shorten or split them.")
-            warnings.warn(f"{message}, and were cut.", stacklevel=4)
-        if weights is not None:
-            weights = np.asarray(weights, "float32")
-            if weights.shape != (len(sources),):
-                raise ValueError(
-                    f"sample_weight must have a number for each of the {len(sources)} pairs; got "
-                    f"shape {weights.shape}."
-                )
+            warnings.warn(f"{message}, and were cut.", stacklevel=user_level())
         return PairExamples(
             [np.array(self.source_row(ids), "int32") for ids in sources],
             [np.array(self.target_row(ids), "int32") for ids in targets],
@@ -171,7 +178,7 @@ class PairFormat:
         )
 
 
-class PairExamples:
+class PairExamples(Splits):
     """Rows of sources and targets that are not padded yet, and a weight for each pair or None."""
 
     def __init__(self, sources, targets, weights=None):
@@ -182,29 +189,29 @@ class PairExamples:
     def __len__(self):
         return len(self.sources)
 
-    def split(self, fraction):
-        """The first pairs, and the last `fraction` of them."""
-        cut = round(len(self) * (1 - fraction))
-        if not 0 < cut < len(self):
-            raise ValueError(
-                "validation_split must leave pairs on both sides; got "
-                f"{fraction} of {len(self)} pairs."
-            )
-        return self._part(slice(None, cut)), self._part(slice(cut, None))
+    @property
+    def lengths(self):
+        return np.array([len(target) - 1 for target in self.targets])
 
-    def _part(self, rows):
+    def model_inputs(self, rows, max_length):
+        """The inputs of some pairs, padded to few lengths."""
+        return self.batch(rows, max_length, True)[0]
+
+    def part(self, rows):
+        """Some pairs, by a slice."""
         weights = None if self.weights is None else self.weights[rows]
         return PairExamples(self.sources[rows], self.targets[rows], weights)
 
-    def batch(self, rows, max_length):
+    def batch(self, rows, max_length, is_compiled=None):
         """`(inputs, labels, weights)` of some pairs.
 
         There is no mask of the target: causality hides what pads it, and attention without a mask
         is faster.
         """
-        sources, mask = _pad([self.sources[row] for row in rows], max_length)
-        inputs, is_real = _pad([self.targets[row][:-1] for row in rows], max_length)
-        labels, _ = _pad([self.targets[row][1:] for row in rows], max_length)
+        sources, mask = _pad([self.sources[row] for row in rows], max_length, is_compiled)
+        targets = [self.targets[row] for row in rows]
+        inputs, is_real = _pad([row[:-1] for row in targets], max_length, is_compiled)
+        labels, _ = _pad([row[1:] for row in targets], max_length, is_compiled)
         weights = is_real.astype("float32")
         if self.weights is not None:
             weights *= self.weights[rows, None]
@@ -217,22 +224,22 @@ class PairBuckets(LengthBuckets):
 
     def __init__(self, examples, batch_size, shuffle, max_length, seed=None):
         # By the length of the source, on JAX as it is padded; then by that of the target.
-        examples.lengths = np.array(
-            [
-                padded_length(len(source), max_length) * 2**32 + len(target)
-                for source, target in zip(examples.sources, examples.targets, strict=True)
-            ]
-        )
-        super().__init__(examples, batch_size, shuffle, max_length, seed)
+        lengths = [
+            padded_length(len(source), max_length) * 2**32 + len(target)
+            for source, target in zip(examples.sources, examples.targets, strict=True)
+        ]
+        super().__init__(examples, batch_size, shuffle, max_length, seed, np.array(lengths))
 
     def make(self, planned):
         return self.examples.batch(planned, self.max_length)
 
 
-def _pad(rows, max_length):
+def _pad(rows, max_length, is_compiled):
     """int32 `(rows, length)` with zeros after their ends, and where the tokens are."""
     lengths = np.array([len(row) for row in rows])
-    is_real = np.arange(padded_length(int(lengths.max()), max_length)) < lengths[:, None]
+    is_real = (
+        np.arange(padded_length(int(lengths.max()), max_length, is_compiled)) < lengths[:, None]
+    )
     padded = np.zeros(is_real.shape, "int32")
     padded[is_real] = np.concatenate(rows)
     return padded, is_real

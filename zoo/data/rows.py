@@ -5,44 +5,86 @@ import warnings
 import numpy as np
 
 from zoo.data.batches import Examples
-from zoo.data.spans import windows
+from zoo.data.texts import filled, is_text, user_level, warn_dropped
+from zoo.data.windows import windows
+from zoo.tokenizers import SpecialTokens
 
 
-def is_pairs(x):
-    """Whether `x` is a list of pairs of strings."""
-    return (
-        isinstance(x, (list, tuple))
-        and len(x) > 0
-        and isinstance(x[0], (list, tuple))
-        and len(x[0]) == 2
-        and all(isinstance(text, str) for text in x[0])
-    )
+def is_pair(item, counts=(2,)):
+    """Whether an item is a tuple of so many texts."""
+    return isinstance(item, tuple) and len(item) in counts and all(map(is_text, item))
+
+
+def with_text(firsts, seconds=None):
+    """Places of the rows with a token in each of their texts; warns of how many have not.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    rows = firsts if seconds is None else [a and b for a, b in zip(firsts, seconds, strict=True)]
+    kept = [place for place, row in enumerate(rows) if row]
+    if not kept:
+        raise ValueError(
+            f"There is nothing to learn from: {len(rows)} texts without a token. Check them."
+        )
+    warn_dropped(len(rows) - len(kept), len(rows), "texts")
+    return kept
+
+
+def pick(rows, places):
+    """Some items of a list or an array; None of None."""
+    if rows is None or len(places) == len(rows):
+        return rows
+    return rows[places] if isinstance(rows, np.ndarray) else [rows[place] for place in places]
+
+
+def with_tokens(documents, weights=None):
+    """Documents that have a token, with their weights; warns of how many have not."""
+    kept = [place for place, ids in enumerate(documents) if ids]
+    if not kept:
+        return documents, weights
+    warn_dropped(len(documents) - len(kept), len(documents), "texts")
+    return pick(documents, kept), pick(weights, kept)
+
+
+def checked_rows(rows, backbone):
+    """Rows of token ids as arrays; refuses what is longer than the backbone's context."""
+    longest = max(map(len, rows))
+    if longest > backbone.max_length:
+        raise ValueError(
+            f"A sequence must fit into the context of {backbone.max_length} tokens; got {longest}. "
+            "Shorten or split the text."
+        )
+    return [np.array(row, "int32") for row in rows]
 
 
 class RowFormat:
     """`[CLS] text [SEP]` and `[CLS] text [SEP] text [SEP]`, with a task's own special tokens.
 
     Args:
-        tokenizer: a `zoo.tokenizers.Tokenizer` with a start and an end token; for a recurrent
-            backbone an end token is enough, as in language modelling.
+        tokenizer: a `zoo.tokenizers.Tokenizer`.
         backbone: an encoder such as `zoo.models.BERT`.
+        special_tokens: the task's `zoo.tokenizers.SpecialTokens`, with a start and a separator;
+            None for those of the tokenizer. A recurrent backbone may start from its end token, as
+            in language modelling.
 
     Raises:
-        ValueError: if the tokenizer has no such tokens.
+        ValueError: if there are no such tokens.
     """
 
-    def __init__(self, tokenizer, backbone):
-        start_id = tokenizer.start_id
+    def __init__(self, tokenizer, backbone, special_tokens=None):
+        special = special_tokens or SpecialTokens.of(tokenizer)
+        start_id, separator_id = special.start, special.between
         if start_id is None and backbone.is_recurrent:
-            start_id = tokenizer.end_id  # after which a language model expects the start of a text
-        if start_id is None or tokenizer.end_id is None:
+            start_id = special.end  # after which a language model expects the start of a text
+        if start_id is None or separator_id is None:
             raise ValueError(
                 "An encoder's rows start and end with special tokens such as [CLS] and [SEP]; the "
                 f"tokenizer has only {sorted(tokenizer.special_ids)}."
             )
         self.tokenizer = tokenizer
         self.start_id = start_id
-        self.separator_id = tokenizer.end_id
+        self.separator_id = separator_id
         self.between = backbone.separators_between
         self.max_length = backbone.max_length
         self.has_segments = "segment_ids" in backbone.optional_inputs
@@ -52,28 +94,29 @@ class RowFormat:
         return self.max_length - (2 + self.between if is_pair else 2)
 
     def encode(self, texts):
-        """`Examples` of strings or of pairs of strings; what is too long is cut, with a warning.
+        """`Examples` of texts or of pairs of them; what is too long is cut, with a warning.
 
         Raises:
             TypeError: if something is not text.
-            ValueError: if a text has no tokens.
+            ValueError: if texts and pairs are mixed.
         """
-        if is_pairs(texts):
-            firsts = self._tokens([pair[0] for pair in texts])
-            seconds = self._tokens([pair[1] for pair in texts])
-        else:
-            firsts, seconds = self._tokens(list(texts)), None
-        return self.lay_out(firsts, seconds)
+        return self.lay_out(*self.tokens(texts))
 
-    def _tokens(self, texts):
-        rows = self.tokenizer.encode(texts)
-        for place, (text, row) in enumerate(zip(texts, rows, strict=True)):
-            if not row:
+    def tokens(self, texts):
+        """`(firsts, seconds)`: the token ids of texts, or of both texts of pairs; else None.
+
+        What is missing has no tokens, as the empty text.
+        """
+        pairs = isinstance(texts[0], tuple)
+        for place, item in enumerate(texts):
+            if isinstance(item, (tuple, list)) != pairs or (pairs and len(item) != 2):
                 raise ValueError(
-                    f"Each text must have a token at least; the one at position {place} has none: "
-                    f"{text[:40]!r}. Leave it out."
+                    "Texts must all be pairs of texts, or none of them; got first "
+                    f"{str(texts[0])[:40]!r}, and {str(item)[:40]!r} at position {place}."
                 )
-        return rows
+        if not pairs:
+            return self.tokenizer.encode(filled(texts)), None
+        return tuple(self.tokenizer.encode(filled([pair[i] for pair in texts])) for i in (0, 1))
 
     def lay_out(self, firsts, seconds=None):
         """`Examples` of rows of token ids; a pair that is too long loses from its longer text."""
@@ -93,7 +136,7 @@ class RowFormat:
             warnings.warn(
                 f"{num_cut} of {len(rows)} texts were longer than the model's {self.max_length} "
                 "tokens and were cut.",
-                stacklevel=4,
+                stacklevel=user_level(),
             )
         inputs = {"token_ids": rows}
         if self.has_segments:

@@ -12,9 +12,9 @@ import hashlib
 import json
 import pathlib
 
-import keras
 import numpy as np
 
+from zoo.data.batches import Batches
 from zoo.files import replacing, write_atomically
 
 BATCH_CHARACTERS = 2**22  # text handed to the tokenizer at once: enough to use every core
@@ -154,7 +154,7 @@ class TokenFile:
         return len(self.tokens)
 
 
-class PackedRows(keras.utils.PyDataset):
+class PackedRows(Batches):
     """Rows of a token stream for next-token training; reads across document borders.
 
     Row `i` is `x = stream[i*L : i*L + L]`, and its labels are the same one token later. Every token
@@ -175,48 +175,32 @@ class PackedRows(keras.utils.PyDataset):
     """
 
     def __init__(self, tokens, length, batch_size, seed=0, shuffle=True, drop_remainder=False):
-        super().__init__()
-        self.tokens = tokens.tokens if isinstance(tokens, TokenFile) else np.asarray(tokens)
+        is_file = isinstance(tokens, TokenFile)
+        self.tokens = tokens.tokens if is_file else np.asarray(tokens)
+        self.vocab_size = tokens.vocab_size if is_file else None
         if length < 1 or batch_size < 1:
             raise ValueError(
                 f"length and batch_size must be at least 1; got {length} and {batch_size}."
             )
         self.length, self.batch_size = length, batch_size
-        self.seed, self.shuffle = seed, shuffle
+        self.shuffle, self.drop_remainder = shuffle, drop_remainder
         self.num_rows = (len(self.tokens) - 1) // length
-        rows_used = self.num_rows if drop_remainder else self.num_rows + batch_size - 1
-        self._num_batches = rows_used // batch_size
-        if self._num_batches < 1:
+        if self.num_rows < (batch_size if drop_remainder else 1):
             rows = batch_size if drop_remainder else 1
             raise ValueError(
                 f"{rows} x {length} tokens and one more are needed for a batch; got "
                 f"{len(self.tokens)}. Use a shorter length, a smaller batch or more text."
             )
-        self.set_epoch(0)
+        super().__init__(seed)
 
-    def set_epoch(self, epoch):
-        """Take the order of rows that epoch `epoch` has, as when resuming a run."""
-        self.epoch, self._read_to_the_end = epoch, False
-        if self.shuffle:
-            self._order = np.random.default_rng([self.seed, epoch]).permutation(self.num_rows)
-        else:
-            self._order = np.arange(self.num_rows)
+    def plan(self, rng):
+        order = rng.permutation(self.num_rows) if self.shuffle else np.arange(self.num_rows)
+        size = self.batch_size
+        end = self.num_rows // size * size if self.drop_remainder else self.num_rows
+        return [order[i : i + size] for i in range(0, end, size)]
 
-    def on_epoch_begin(self):
-        self._read_to_the_end = False
-
-    def on_epoch_end(self):
-        # On some backends `fit` also calls this before its first epoch, after a look at the data.
-        if self._read_to_the_end:
-            self.set_epoch(self.epoch + 1)
-
-    def __len__(self):
-        return self._num_batches
-
-    def __getitem__(self, index):
-        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+    def make(self, planned):
         # (batch, length + 1): the labels need one token more
-        positions = rows[:, None] * self.length + np.arange(self.length + 1)
+        positions = planned[:, None] * self.length + np.arange(self.length + 1)
         stream = self.tokens[positions].astype("int32")
-        self._read_to_the_end = self._read_to_the_end or index == len(self) - 1
         return stream[:, :-1], stream[:, 1:]

@@ -234,9 +234,11 @@ class RelativePositionBias(AttentionPosition):
         is_after = ops.cast(offset > 0, "int32")
         distance = ops.abs(offset) if self.bidirectional else -offset * (1 - is_after)
         exact = num_buckets // 2
-        ratio = ops.log(ops.cast(distance, "float32") / exact)  # below 0 for those that are exact
-        ratio = ops.clip(ratio / math.log(self.max_distance / exact), 0, 1)
-        far = ops.clip(exact + ops.cast(ratio * (num_buckets - exact), "int32"), 0, num_buckets - 1)
+        ratio = ops.relu(ops.log(ops.cast(distance, "float32") / exact))
+        ratio = ratio / math.log(self.max_distance / exact)
+        far = exact + ops.cast(ratio * (num_buckets - exact), "int32")
+        last = num_buckets - 1
+        far = last - ops.relu(last - far)  # ops.minimum would send the number to the GPU
         bucket = ops.where(distance < exact, distance, far)
         return bucket + num_buckets * is_after if self.bidirectional else bucket
 

@@ -232,8 +232,8 @@ def hold_at_padding(x, kernel, padding_mask):
     """
     is_padding = ops.cast(ops.logical_not(ops.cast(padding_mask, "bool")), x.dtype)
     units = kernel.shape[1] // 4
-    shut = [-HELD] * units + [HELD] * units + [0.0] * (2 * units)
-    row = ops.convert_to_tensor([shut], dtype=kernel.dtype)
+    held, others = ops.ones((1, units), kernel.dtype), ops.zeros((1, 2 * units), kernel.dtype)
+    row = ops.concatenate([held * -HELD, held * HELD, others], axis=-1)
     return (
         ops.concatenate([x, is_padding[:, :, None]], axis=-1),
         ops.concatenate([kernel, row], axis=0),
@@ -244,8 +244,7 @@ def last_real(sequence, padding_mask, initial):
     """The item of `(batch, length, units)` at each row's last real token; else the initial one."""
     places = 1 + ops.arange(ops.shape(padding_mask)[1], dtype="int32")
     last = ops.max(ops.cast(padding_mask, "int32") * places, axis=1)
-    place = ops.cast(ops.maximum(last - 1, 0), "int32")[:, None, None]
-    gathered = ops.take_along_axis(sequence, place, axis=1)[:, 0]
+    gathered = ops.take_along_axis(sequence, ops.relu(last - 1)[:, None, None], axis=1)[:, 0]
     return ops.where(last[:, None] > 0, gathered, initial)
 
 

@@ -54,7 +54,7 @@ class LuongAttention(Layer):
         scores = ops.cast(self.scores(query, keys), "float32")
         if padding_mask is not None:
             is_real = ops.cast(padding_mask, "bool")[:, None, :]
-            scores = ops.where(is_real, scores, ops.cast(-1e30, scores.dtype))
+            scores = backend.hide(scores, is_real)
         # Keras' softmax warns of a source of one token.
         weights = ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True))
         seen = ops.matmul(ops.cast(weights, memory.dtype), memory)

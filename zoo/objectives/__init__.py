@@ -1,6 +1,6 @@
 """Objectives: token ids to `(inputs, labels, sample_weight)`, in NumPy alone."""
 
-from zoo.objectives.causal_lm import PackedCausalLM, next_token_rows
+from zoo.objectives.causal_lm import PackedCausalLM, next_token_rows, packed_batches
 from zoo.objectives.denoising import SentencePermutation, SpanCorruption, TextInfilling
 from zoo.objectives.masked_lm import MaskTokens
 from zoo.objectives.next_sentence import NextSentencePairs
@@ -18,6 +18,7 @@ __all__ = [
     "TextInfilling",
     "continued_rows",
     "next_token_rows",
+    "packed_batches",
     "pad",
     "split_sentences",
 ]

@@ -20,6 +20,8 @@ class PackedCausalLM:
 
     Call arguments:
         documents: an iterable of sequences of token ids.
+        weights: a number for each document, which its tokens and the separator after it count as;
+            None for 1.
 
     Returns:
         `(token_ids, labels, sample_weight)`, each `(rows, length)`: int32, int32, float32; the
@@ -35,21 +37,14 @@ class PackedCausalLM:
         self.seed = seed
         self.drop_remainder = drop_remainder
 
-    def __call__(self, documents):
-        stream = self._stream([np.asarray(ids, "int32") for ids in documents])
-        num_labels = len(stream) - 1
-        full_rows, remainder = divmod(num_labels, self.length)
-        if remainder and self.drop_remainder and full_rows:
-            num_labels, remainder = full_rows * self.length, 0
-        padding = (self.length - remainder) % self.length if remainder else 0
-        stream = np.pad(stream[: num_labels + 1], (0, padding), constant_values=self.separator_id)
-        token_ids = stream[:-1].reshape(-1, self.length)
-        labels = stream[1:].reshape(-1, self.length)
-        if not padding:
-            return token_ids, labels, None
-        sample_weight = np.ones(token_ids.shape, "float32")
-        sample_weight[-1, remainder:] = 0
-        return token_ids, labels, sample_weight
+    def __call__(self, documents, weights=None):
+        documents = [np.asarray(ids, "int32") for ids in documents]
+        stream = self._stream(documents)
+        if weights is not None:
+            sizes = np.array([len(ids) + 1 for ids in documents])
+            order = self._order(len(documents))
+            weights = np.repeat(np.asarray(weights, "float32")[order], sizes[order])
+        return cut_stream(stream, self.length, self.separator_id, self.drop_remainder, weights)
 
     def _stream(self, documents):
         if not any(len(ids) for ids in documents):
@@ -57,11 +52,62 @@ class PackedCausalLM:
                 "There is nothing to learn from: expected at least one document with a token in "
                 f"it; got {len(documents)} documents and no tokens. Check the texts."
             )
-        if self.seed is not None:
-            order = np.random.default_rng(self.seed).permutation(len(documents))
-            documents = [documents[i] for i in order]
+        documents = [documents[i] for i in self._order(len(documents))]
         separator = np.asarray([self.separator_id], "int32")
         return np.concatenate([separator, *chain(*((ids, separator) for ids in documents))])
+
+    def _order(self, count):
+        if self.seed is None:
+            return np.arange(count)
+        return np.random.default_rng(self.seed).permutation(count)
+
+
+def cut_stream(stream, length, separator_id, drop_remainder, weights=None):
+    """Cut a stream of tokens into rows of `length` tokens with their labels, as `PackedCausalLM`.
+
+    Args:
+        stream: int32 `(tokens,)`.
+        weights: float32 `(tokens - 1,)`, of the labels; None for 1.
+    """
+    num_labels = len(stream) - 1
+    full_rows, remainder = divmod(num_labels, length)
+    if remainder and drop_remainder and full_rows:
+        num_labels, remainder = full_rows * length, 0
+    padding = length - remainder if remainder else 0
+    stream = np.pad(stream[: num_labels + 1], (0, padding), constant_values=separator_id)
+    token_ids, labels = stream[:-1].reshape(-1, length), stream[1:].reshape(-1, length)
+    if weights is None and not padding:
+        return token_ids, labels, None
+    weights = np.ones(num_labels, "float32") if weights is None else weights[:num_labels]
+    return token_ids, labels, np.pad(weights, (0, padding)).reshape(-1, length)
+
+
+def packed_batches(documents, length, batch_size, separator_id, drop_remainder=True):
+    """The rows of `PackedCausalLM` as batches, of documents that are read as they come.
+
+    Args:
+        documents: an iterable of `(token ids, weight)`.
+        batch_size: int, rows in a batch.
+
+    Yields:
+        `(token_ids, labels, sample_weight)`, each `(batch_size, length)`; the last has fewer rows.
+    """
+    tokens, weights = [separator_id], [1.0]
+    size, has_batch = batch_size * length, False
+    for ids, weight in documents:
+        tokens += [*ids, separator_id]
+        weights += [weight] * (len(ids) + 1)
+        while len(tokens) > size:
+            yield _rows(tokens[: size + 1], weights[: size + 1], length, separator_id, False)
+            tokens, weights, has_batch = tokens[size:], weights[size:], True
+    is_rest = len(tokens) > (length if drop_remainder and has_batch else 1)
+    if is_rest:
+        yield _rows(tokens, weights, length, separator_id, drop_remainder)
+
+
+def _rows(tokens, weights, length, separator_id, drop_remainder):
+    weights = np.array(weights[1:], "float32")
+    return cut_stream(np.array(tokens, "int32"), length, separator_id, drop_remainder, weights)
 
 
 def next_token_rows(token_ids, padding_mask=None):

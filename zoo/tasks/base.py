@@ -6,19 +6,23 @@ import keras
 
 from zoo import optimizers
 from zoo.backends import backend
-from zoo.data.checks import is_text, require_something
+from zoo.data.checks import as_array
+from zoo.data.sources import holds_numbers, to_list
+from zoo.data.texts import filled
 from zoo.models.base import TokenModel
 from zoo.tasks.alterations import KINDS, alter, altered
+from zoo.tasks.guards import StopsAtNaN
 from zoo.tasks.losses import of_logits
+from zoo.tasks.runs import Runs
 from zoo.tokenizers import SpecialTokens
 
 
-class Task(backend.Trainer, TokenModel):
+class Task(Runs, backend.Trainer, TokenModel):
     """A backbone with a head, its tokenizer and its objective: an ordinary `keras.Model`.
 
     A subclass builds its head, calls `super().__init__(backbone, tokenizer, inputs=...,
-    outputs=...)` and says in `prepare` how text becomes arrays. It comes compiled with its usual
-    optimizer, loss and metrics; `compile` changes any of them.
+    outputs=...)` and says how text becomes rows and batches: see `zoo.tasks.reading.Reads`. It
+    comes compiled with its usual optimizer, loss and metrics; `compile` changes any of them.
 
     Args:
         backbone: a `zoo.models` backbone.
@@ -51,6 +55,7 @@ class Task(backend.Trainer, TokenModel):
             special_tokens = SpecialTokens(**special_tokens)
         self.special_tokens = special_tokens or SpecialTokens.of(tokenizer)
         self.special_tokens.check(backbone.vocab_size)
+        self._forward = backend.compile_function(self, self._compute)
         self.compile()
 
     def usual_optimizer(self):
@@ -105,49 +110,21 @@ class Task(backend.Trainer, TokenModel):
             **kwargs,
         )
 
-    def prepare(self, x, y=None, sample_weight=None, training=True):
-        """Turn what a user passes to `fit` or `evaluate` into `(x, y, sample_weight)`.
-
-        Arrays that come with labels and Keras datasets pass through.
-        """
-        raise NotImplementedError
-
-    def prepare_inputs(self, x):
-        """Turn what a user passes to `predict` into the model's inputs."""
-        raise NotImplementedError
-
-    def fit(self, x=None, y=None, *args, sample_weight=None, validation_data=None, **kwargs):
-        """Train on text, on arrays or on any Keras dataset; see `keras.Model.fit`."""
-        x, y, sample_weight = self._prepare(x, y, sample_weight, training=True)
-        if isinstance(validation_data, (str, list, tuple)):
-            data = (validation_data,) if is_text(validation_data) else validation_data
-            validation_data = self._prepare(*data, training=False)
-        return super().fit(
-            x, y, *args, sample_weight=sample_weight, validation_data=validation_data, **kwargs
-        )
-
-    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
-        """Loss and metrics on text, on arrays or on any Keras dataset."""
-        x, y, sample_weight = self._prepare(x, y, sample_weight, training=False)
-        return super().evaluate(x, y, *args, sample_weight=sample_weight, **kwargs)
-
-    def predict(self, x, *args, **kwargs):
-        """The model's output for text, arrays or any Keras dataset.
-
-        Rows of text have different lengths: what lies beyond a row's own is to be ignored.
-        """
-        require_something(x)
-        return super().predict(self.prepare_inputs(x), *args, **kwargs)
-
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Keras' TensorFlow trainer calls this between making an iterator and using it.
         if iterator is not None:
             backend.stop_tuning(iterator)
         super()._maybe_symbolic_build(iterator, data_batch)
 
-    def _prepare(self, x, y=None, sample_weight=None, training=True):
-        require_something(x)
-        return self.prepare(x, y, sample_weight, training)
+    def __call__(self, inputs, **kwargs):
+        if isinstance(inputs, (str, list)):
+            if not holds_numbers(inputs):
+                raise TypeError(
+                    f"A call of a {type(self).__name__} takes token ids; got {str(inputs)[:40]!r}. "
+                    "Use predict or predict_on_batch for text."
+                )
+            inputs = as_array(inputs)
+        return super().__call__(inputs, **kwargs)
 
     def export(self, *args, **kwargs):
         """Keras' name for what `zoo.export` does: raises NotImplementedError that says so."""
@@ -155,6 +132,11 @@ class Task(backend.Trainer, TokenModel):
             "A task is exported by zoo.export(model, path): a SavedModel that takes and returns "
             "text, whatever the backend. Keras' own export knows no optional inputs."
         )
+
+    def own_callbacks(self, given):
+        guards = (keras.callbacks.TerminateOnNaN, StopsAtNaN)
+        is_guarded = any(isinstance(callback, guards) for callback in given)
+        return [] if is_guarded else [StopsAtNaN()]
 
     def require_tokenizer(self):
         """The tokenizer; raises ValueError when the task has none."""
@@ -167,7 +149,7 @@ class Task(backend.Trainer, TokenModel):
 
     def encode(self, texts):
         """Token ids of a string or of several, a list of ids for each."""
-        return self.require_tokenizer().encode([texts] if isinstance(texts, str) else list(texts))
+        return self.require_tokenizer().encode(filled(to_list(texts)))
 
     @property
     def frozen(self):

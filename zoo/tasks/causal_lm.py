@@ -6,16 +6,18 @@ from keras import ops
 
 from zoo.arguments import LENGTH, Boolean
 from zoo.backends import backend
-from zoo.backends.buckets import LENGTHS, bucket, pad_rows
-from zoo.data.checks import check_labels, check_token_ids, is_array, is_text
+from zoo.data.batches import Examples, FullRows, RowBatches
+from zoo.data.checks import check_labels, check_token_ids
+from zoo.data.labels import checked_weights, refuse_labels
+from zoo.data.rows import checked_rows, with_tokens
 from zoo.generation import Beam, Request
-from zoo.generation.checks import check_whole
 from zoo.generation.decoder import context_length
 from zoo.layers import token_nats
 from zoo.models.base import token_inputs
-from zoo.objectives import PackedCausalLM, next_token_rows, pad
+from zoo.objectives import PackedCausalLM, next_token_rows, packed_batches
 from zoo.tasks.language_model import LanguageModel
 from zoo.tasks.stateful import StatefulRuns
+from zoo.tasks.windows import scored_arrays, windows_of
 from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came
 
 SCORE_BATCH = 8
@@ -74,13 +76,45 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
                 f"{backbone.max_length}; got {sequence_length}."
             )
 
+    def rows(self, x):
+        return Examples({"token_ids": checked_rows(self.encode(x), self.backbone)})
+
+    def examples(self, x, y=None, sample_weight=None, class_weight=None, training=False):
+        """`FullRows` of documents, packed."""
+        refuse_labels(self, y)
+        weights = None if sample_weight is None else checked_weights(sample_weight, len(x))
+        documents, weights = with_tokens(self.encode(x), weights)
+        objective = PackedCausalLM(self.row_length, self._separator(), drop_remainder=training)
+        arrays = objective(documents, weights)
+        return FullRows(dict(zip(("token_ids", "labels", "weights"), arrays, strict=True)))
+
+    def make_batches(self, examples, batch_size, shuffle=False, seed=None, is_fixed=False):
+        return RowBatches(examples, batch_size, shuffle, seed, is_fixed)
+
+    def stream_batches(self, parts, batch_size, training):
+        """The rows of all documents, packed as they come."""
+
+        def documents():
+            for x, y, weights in parts:
+                refuse_labels(self, y)
+                if weights is not None:
+                    weights = checked_weights(weights, len(x))
+                ids, weights = with_tokens(self.encode(x), weights)
+                yield from zip(ids, [1.0] * len(ids) if weights is None else weights, strict=True)
+
+        separator = self._separator()
+        return packed_batches(documents(), self.row_length, batch_size, separator, training)
+
+    @property
+    def row_length(self):
+        """Tokens in a training row."""
+        return self.sequence_length or self.backbone.max_length
+
+    def _separator(self):
+        return self.special_tokens.require("between", "Packing texts into rows")
+
     def prepare(self, x, y=None, sample_weight=None, training=True):
-        if is_text(x):
-            self.require_tokenizer()
-            length = self.sequence_length or self.backbone.max_length
-            objective = PackedCausalLM(length, self.tokenizer.end_id, drop_remainder=training)
-            return objective(self.encode(x))
-        if y is None and (is_array(x) or isinstance(x, dict)):
+        if y is None:
             inputs = x if isinstance(x, dict) else {"token_ids": x}
             mask = inputs.get("padding_mask")
             x, y, shifted_weight = next_token_rows(inputs["token_ids"], mask)
@@ -90,15 +124,6 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         check_token_ids(x, self.backbone)
         check_labels(x, y, sample_weight, self.backbone)
         return x, y, sample_weight
-
-    def prepare_inputs(self, x):
-        if not is_text(x):
-            check_token_ids(x, self.backbone)
-            return x
-        token_ids, padding_mask = pad(self.encode(x))
-        inputs = {"token_ids": token_ids, "padding_mask": padding_mask}
-        check_token_ids(inputs, self.backbone)
-        return inputs
 
     def generate(
         self,
@@ -263,18 +288,8 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         return nats.astype("float32"), np.array([len(row) - 1 for row in rows], "int32")
 
     def _nats_of(self, rows, num_scored):
-        """Nats of the last tokens of each row, in arrays of few shapes."""
-        lengths = np.array([len(row) - 1 for row in rows])
-        length = bucket(lengths.max(), LENGTHS, context_length(self.backbone))
-        token_ids = np.zeros((len(rows), length + 1), "int32")
-        for padded, row in zip(token_ids, rows, strict=True):
-            padded[: len(row)] = row
-        place = np.arange(length)
-        first = lengths - np.array(num_scored)
-        is_scored = (place >= first[:, None]) & (place < lengths[:, None])
-        size = bucket(len(rows), 1, SCORE_BATCH)
-        arrays = (ops.convert_to_tensor(pad_rows(x, size)) for x in (token_ids, is_scored))
-        return ops.convert_to_numpy(self._score(*arrays))
+        arrays = scored_arrays(rows, num_scored, SCORE_BATCH, context_length(self.backbone))
+        return ops.convert_to_numpy(self._score(*map(ops.convert_to_tensor, arrays)))
 
     def _row_nats(self, token_ids, is_scored):
         logits = self(token_ids[:, :-1], training=False)
@@ -284,32 +299,3 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
     def get_config(self):
         config = {"sequence_length": self.sequence_length, "stateful": self.stateful}
         return {**super().get_config(), **config}
-
-
-def windows_of(row, most, stride):
-    """Parts of a row of ids, each with how many of its last tokens are predicted in it.
-
-    Args:
-        row: a list of ids; the first is read alone.
-        most: int or inf, tokens that can be read at once.
-        stride: int, or None for a row that must fit.
-
-    Returns:
-        A list of pairs. The numbers add up to `len(row) - 1`.
-    """
-    if stride is not None:
-        check_whole("stride", stride)
-        if stride > most:
-            raise ValueError(f"stride must be at most the context of {most} tokens; got {stride}.")
-    num_tokens = len(row) - 1
-    if num_tokens > most and stride is None:
-        raise ValueError(
-            f"A text must fit into the context of {most} tokens; got one of {num_tokens}. Pass a "
-            f"stride, such as {most // 2}, to read it in windows that are so many tokens apart."
-        )
-    end = min(num_tokens, most)
-    windows = [(row[: end + 1], end)]
-    while end < num_tokens:
-        before, end = end, min(end + stride, num_tokens)
-        windows.append((row[end - most : end + 1], end - before))
-    return windows

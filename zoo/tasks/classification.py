@@ -4,9 +4,9 @@ import keras
 import numpy as np
 
 from zoo.arguments import LABELS, RATE, Choice
-from zoo.data.checks import is_text
-from zoo.data.labels import check_labels_list, label_ids, require_equal_counts
-from zoo.data.rows import is_pairs
+from zoo.data.labels import check_labels_list, checked_weights, class_weights, label_ids
+from zoo.data.rows import is_pair, pick, with_text
+from zoo.data.texts import is_text
 from zoo.layers.dense import Dense
 from zoo.layers.encoder_parts import MeanPooling, Pooler
 from zoo.layers.initializers import Normal
@@ -93,39 +93,26 @@ class TextClassifier(EncoderTask):
     def usual_metrics(self):
         return [keras.metrics.SparseCategoricalAccuracy(name="accuracy", dtype="float32")]
 
-    def is_raw(self, x):
-        return is_text(x) or is_pairs(x)
+    needs_labels = True
 
-    def examples(self, x, y=None, sample_weight=None, class_weight=None):
-        texts = [x] if isinstance(x, str) else list(x)
-        examples = self.row_format.encode(texts)
-        if y is None:
-            return examples
-        y = [y] if isinstance(x, str) and isinstance(y, (str, int)) else y
-        require_equal_counts(texts, y)
-        examples.labels = label_ids(y, self.labels)
-        if sample_weight is not None:
-            require_equal_counts(texts, sample_weight, kind="sample_weight")
-            examples.weights = np.asarray(sample_weight, "float32")
+    def is_example(self, item):
+        return is_text(item) or is_pair(item)
+
+    def examples(self, x, y=None, sample_weight=None, class_weight=None, training=False):
+        form = self.row_format
+        firsts, seconds = form.tokens(x)
+        labels = None if y is None else label_ids(y, self.labels)
+        weights = None if sample_weight is None else checked_weights(sample_weight, len(x))
         if class_weight is not None:
-            by_class = self._class_weights(class_weight)[examples.labels]
-            examples.weights = by_class * (1 if examples.weights is None else examples.weights)
+            by_class = class_weights(class_weight, self.labels, labels)[labels]
+            weights = by_class if weights is None else by_class * weights
+        if training:
+            kept = with_text(firsts, seconds)
+            firsts, seconds = (pick(rows, kept) for rows in (firsts, seconds))
+            labels, weights = (pick(array, kept) for array in (labels, weights))
+        examples = form.lay_out(firsts, seconds)
+        examples.labels, examples.weights = labels, weights
         return examples
-
-    def _row_arguments(self, kwargs):
-        return {"class_weight": kwargs.pop("class_weight", None)}
-
-    def _class_weights(self, class_weight):
-        """`{label or its number: weight}` to float32 `(len(labels),)`; 1 for the others."""
-        weights = np.ones(len(self.labels), "float32")
-        weights[label_ids(list(class_weight), self.labels)] = list(class_weight.values())
-        return weights
-
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """See `EncoderTask.fit`; `class_weight` maps labels, or their numbers, to weights."""
-        if self.is_raw(x):
-            require_equal_counts([x] if isinstance(x, str) else x, y)
-        return super().fit(x, y, *args, **kwargs)
 
     def predict_labels(self, texts, batch_size=None):
         """The likeliest label of each text, with the probabilities of all.
@@ -137,8 +124,7 @@ class TextClassifier(EncoderTask):
         Returns:
             `{"label": str, "probabilities": {label: float}}`; a list of such for a list.
         """
-        logits = self.predict([texts] if isinstance(texts, str) else texts, batch_size)
-        logits = logits.astype("float64")
+        logits = self.predict(texts, batch_size, verbose=0).astype("float64")
         probabilities = np.exp(logits - logits.max(axis=-1, keepdims=True))
         probabilities /= probabilities.sum(axis=-1, keepdims=True)
         results = [

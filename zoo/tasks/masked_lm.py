@@ -4,16 +4,15 @@ import keras
 import numpy as np
 
 from zoo.arguments import LENGTH, RATE, Boolean
-from zoo.data.batches import Batches, drawn_batches
-from zoo.data.checks import check_token_ids, is_text
+from zoo.data.batches import Batches, FullRows, drawn_batches, padded_length
+from zoo.data.labels import checked_weights, refuse_labels
 from zoo.data.rows import RowFormat
+from zoo.data.streams import pools
+from zoo.data.texts import warn_dropped
 from zoo.layers.encoder_parts import Bias, PredictionTransform, TakePositions
 from zoo.models.base import token_inputs
 from zoo.objectives import MaskTokens, pad
-from zoo.tasks.documents import LearnsFromDocuments
 from zoo.tasks.language_model import LanguageModel
-
-BATCH_SIZE = 32
 
 
 def mask_head(backbone, hidden, positions):
@@ -27,7 +26,7 @@ def mask_head(backbone, hidden, positions):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class MaskedLM(LearnsFromDocuments, LanguageModel):
+class MaskedLM(LanguageModel):
     """An encoder that says which tokens stand behind masks.
 
     Devlin et al., 2019, section 3.1, https://arxiv.org/abs/1810.04805; documents packed into full
@@ -88,46 +87,45 @@ class MaskedLM(LearnsFromDocuments, LanguageModel):
     def optional_inputs(self):
         return (*self.backbone.optional_inputs, "masked_positions")
 
-    def prepare(self, x, y=None, sample_weight=None, training=True):
-        check_token_ids(x, self.backbone)
-        return x, y, sample_weight
+    def rows(self, x):
+        return self._row_format().encode(x)
 
-    def prepare_inputs(self, x):
-        if not is_text(x):
-            check_token_ids(x, self.backbone)
-            return x
-        examples = self._row_format().encode([x] if isinstance(x, str) else list(x))
-        token_ids, padding_mask = pad(examples.inputs["token_ids"])
-        return {"token_ids": token_ids, "padding_mask": padding_mask}
+    def examples(self, x, y=None, sample_weight=None, class_weight=None, training=False):
+        """`FullRows` of documents, packed, and of each token's weight."""
+        refuse_labels(self, y)
+        weights = None if sample_weight is None else checked_weights(sample_weight, len(x))
+        length = self.sequence_length or self.backbone.max_length
+        documents = self.encode(x)
+        token_ids, mask, weights = packed_rows(documents, length, self._row_format(), weights)
+        warn_dropped(sum(not ids for ids in documents), len(documents), "texts")
+        return FullRows({"token_ids": token_ids, "padding_mask": mask, "weights": weights})
+
+    def make_batches(self, examples, batch_size, shuffle=False, seed=None, is_fixed=False):
+        return MaskedRows(examples, self.objective(), batch_size, shuffle, seed, is_fixed)
+
+    def stream_batches(self, parts, batch_size, training):
+        """Each pool of documents is packed and masked by itself."""
+        for x, y, weights in pools(parts):
+            examples = self.examples(x, y, weights, None, training)
+            batches = self.make_batches(examples, batch_size, False, None if training else 0, True)
+            yield from (batches[i] for i in range(len(batches)))
 
     def _row_format(self):
-        return RowFormat(self.require_mask_token(), self.backbone)
+        return RowFormat(self.require_mask_token(), self.backbone, self.special_tokens)
 
     def require_mask_token(self):
-        """The tokenizer; raises ValueError where it has no mask token."""
-        if self.require_tokenizer().mask_id is None:
+        """The tokenizer; raises ValueError where the task has no mask token."""
+        if self.require_tokenizer() and self.special_tokens.mask is None:
             raise ValueError(
                 "Masked language modelling needs a tokenizer with a token such as [MASK]; this one "
                 f"has {sorted(self.tokenizer.special_ids)}."
             )
         return self.tokenizer
 
-    def batches(self, documents, batch_size=None, seed=None, is_fixed=False):
-        """The batches that `fit` makes of strings.
-
-        Args:
-            documents: a string or a list of strings.
-            batch_size: int.
-            seed: int; None draws one.
-            is_fixed: bool, whether every epoch is the first again, as for evaluation.
-        """
-        length = self.sequence_length or self.backbone.max_length
-        rows = packed_rows(self.encode(documents), length, self._row_format())
-        return MaskedRows(*rows, self.objective(), batch_size or BATCH_SIZE, seed, is_fixed)
-
     def objective(self):
         """The `MaskTokens` that `fit` uses."""
-        return make_objective(self.require_mask_token(), self.mask_rate, self.whole_words)
+        tokenizer, mask_id = self.require_mask_token(), self.special_tokens.mask
+        return make_objective(tokenizer, mask_id, self.mask_rate, self.whole_words)
 
     def fill(self, texts, top_k=5):
         """The likeliest tokens behind each `[MASK]` of a text.
@@ -155,18 +153,24 @@ class MaskedLM(LearnsFromDocuments, LanguageModel):
             raise ValueError(
                 f"top_k must be from 1 to the vocabulary's {self.backbone.vocab_size}; got {top_k}."
             )
+        mask_id = self.special_tokens.mask
         ids = tokenizer.encode(text, allow_special=True)
-        if tokenizer.mask_id not in ids:
-            mask = tokenizer.id_to_token(tokenizer.mask_id)
+        if mask_id not in ids:
+            mask = tokenizer.id_to_token(mask_id)
             raise ValueError(f"The text must have a {mask} to be filled; got {text[:60]!r}.")
         if len(ids) > form.room(False):
             raise ValueError(
                 f"The text must fit into {form.room(False)} tokens; got {len(ids)}. Shorten it."
             )
-        row = np.array([[form.start_id, *ids, form.separator_id]], "int32")
-        positions = np.flatnonzero(row[0] == tokenizer.mask_id)[None].astype("int32")
-        logits = self.predict_on_batch({"token_ids": row, "masked_positions": positions})
-        filled = [self._candidates(one, top_k) for one in np.asarray(logits)[0].astype("float64")]
+        rows = form.lay_out([ids])
+        (row,) = rows.inputs["token_ids"]
+        length = padded_length(len(row), self.backbone.max_length, True)
+        places = np.flatnonzero(row == mask_id)
+        positions = np.zeros((1, 1 << (len(places) - 1).bit_length()), "int32")
+        positions[0, : len(places)] = places
+        inputs = rows.batch([0], length)[0] | {"masked_positions": positions}
+        logits = self.outputs_of(inputs, 1)[0, : len(places)].astype("float64")
+        filled = [self._candidates(one, top_k) for one in logits]
         return filled[0] if len(filled) == 1 else filled
 
     def _candidates(self, logits, top_k):
@@ -186,39 +190,50 @@ class MaskedRows(Batches):
     """Rows of token ids, masked anew in every epoch.
 
     Args:
-        token_ids: int `(rows, length)`.
-        padding_mask: bool `(rows, length)`.
+        rows: `FullRows` of `token_ids`, int, of `padding_mask`, bool, and of `weights`, float32 or
+            None, `(rows, length)` each.
         objective: a `zoo.objectives.MaskTokens`.
         batch_size: int.
+        shuffle: bool, whether the order is drawn too.
         seed: int or None.
         is_fixed: bool, whether order and masks are always the same.
     """
 
-    def __init__(self, token_ids, padding_mask, objective, batch_size, seed=None, is_fixed=False):
-        self.token_ids = token_ids
-        self.padding_mask = padding_mask
+    def __init__(self, rows, objective, batch_size, shuffle=True, seed=None, is_fixed=False):
+        self.rows = rows
         self.objective = objective
         self.batch_size = batch_size
+        self.shuffle = shuffle
         super().__init__(seed, is_fixed)
 
     def plan(self, rng):
-        return drawn_batches(len(self.token_ids), self.batch_size, rng)
+        return drawn_batches(len(self.rows), self.batch_size, rng, self.shuffle or self.is_fixed)
 
     def make(self, planned):
-        rows, seed = planned
-        mask = self.padding_mask[rows]
+        places, seed = planned
+        part = self.rows.part(places)
+        mask = part["padding_mask"]
         masked, positions, labels, weight = self.objective(
-            self.token_ids[rows], mask, np.random.default_rng(seed)
+            part["token_ids"], mask, np.random.default_rng(seed)
         )
+        if part["weights"] is not None:
+            weight = weight * np.take_along_axis(part["weights"], positions, axis=1)
         inputs = {"token_ids": masked, "padding_mask": mask, "masked_positions": positions}
         return inputs, labels, weight
 
 
-def packed_rows(documents, length, form):
+def packed_rows(documents, length, form, weights=None):
     """Documents, a separator between them, as full rows `[CLS] ... [SEP]`; the last is padded.
 
+    Args:
+        documents: lists of token ids; those without a token are left out.
+        length: int, tokens in a row.
+        form: a `RowFormat`.
+        weights: a number for each document, or None.
+
     Returns:
-        `(token_ids, padding_mask)`, int32 and bool `(rows, length)`.
+        `(token_ids, padding_mask, weights)`, int32, bool and float32 `(rows, length)`, the weights
+        None without any.
 
     Raises:
         ValueError: if there is no token.
@@ -232,16 +247,22 @@ def packed_rows(documents, length, form):
     parts = [stream[i : i + room] for i in range(0, len(stream), room)]
     token_ids, mask = pad([[form.start_id, *part, form.separator_id] for part in parts])
     padding = ((0, 0), (0, length - token_ids.shape[1]))
-    return np.pad(token_ids, padding), np.pad(mask, padding)
+    token_ids, mask = np.pad(token_ids, padding), np.pad(mask, padding)
+    if weights is None:
+        return token_ids, mask, None
+    sizes = [len(ids) + 1 if ids else 0 for ids in documents]
+    of_rows = np.ones((len(parts), length), "float32")
+    of_tokens = np.repeat(weights, sizes)[: len(stream)]
+    of_tokens = np.pad(of_tokens, (0, len(parts) * room - len(stream)))
+    of_rows[:, 1:-1] = of_tokens.reshape(-1, room)
+    return token_ids, mask, of_rows
 
 
-def make_objective(tokenizer, mask_rate, whole_words):
+def make_objective(tokenizer, mask_id, mask_rate, whole_words):
     """`MaskTokens` for a tokenizer."""
     special_ids = tuple(tokenizer.special_ids.values())
     continues = continuing_tokens(tokenizer) if whole_words else None
-    return MaskTokens(
-        tokenizer.mask_id, tokenizer.vocab_size, special_ids, mask_rate, continues=continues
-    )
+    return MaskTokens(mask_id, tokenizer.vocab_size, special_ids, mask_rate, continues=continues)
 
 
 def continuing_tokens(tokenizer):

@@ -5,9 +5,11 @@ import numpy as np
 from keras import ops
 
 from zoo import optimizers
-from zoo.data.batches import Batches, drawn_batches
-from zoo.data.checks import check_token_ids, is_text
+from zoo.data.batches import Batches, Splits, drawn_batches
+from zoo.data.labels import refuse_labels
 from zoo.data.rows import RowFormat
+from zoo.data.streams import pools
+from zoo.data.texts import filled, is_text, warn_dropped
 from zoo.layers import is_likeliest, token_nats
 from zoo.layers.dense import Dense
 from zoo.layers.encoder_parts import Pooler
@@ -15,10 +17,8 @@ from zoo.layers.initializers import Normal
 from zoo.models.base import token_inputs
 from zoo.objectives import NextSentencePairs, split_sentences
 from zoo.tasks.base import Task
-from zoo.tasks.documents import LearnsFromDocuments
 from zoo.tasks.language_model import token_weights
 from zoo.tasks.masked_lm import (
-    BATCH_SIZE,
     MaskedLM,
     check_sequence_length,
     make_objective,
@@ -30,7 +30,7 @@ OBJECTIVES = ("masked_lm", "next_sentence")
 
 
 @keras.saving.register_keras_serializable("zoo")
-class BertPretrainer(LearnsFromDocuments, Task):
+class BertPretrainer(Task):
     """An encoder that fills in masked tokens and tells whether a second text follows the first.
 
     Devlin et al., 2019, section 3.1, https://arxiv.org/abs/1810.04805.
@@ -113,43 +113,62 @@ class BertPretrainer(LearnsFromDocuments, Task):
         self._means[f"{objective}_accuracy"].update_state(hits, sample_weight=count)
         return loss
 
-    def is_raw(self, x):
-        if isinstance(x, str):
+    def is_example(self, item):
+        return is_text(item) or is_tokenised(item)
+
+    @property
+    def row_format(self):
+        return RowFormat(self.require_tokenizer(), self.backbone, self.special_tokens)
+
+    def rows(self, x):
+        return self.row_format.encode(x)
+
+    def examples(self, x, y=None, sample_weight=None, class_weight=None, training=False):
+        """`Documents`: lists of sentences' token ids."""
+        refuse_labels(self, y, sample_weight)
+        if len(x) == 1:
             raise ValueError(
                 "Next sentences need at least two documents, since a wrong one comes from another; "
                 "got a single text. Pass a list of texts."
             )
-        return super().is_raw(x)
+        if is_text(x[0]):
+            x = [self.encode(split_sentences(text)) for text in filled(x)]
+            warn_dropped(sum(not any(sentences) for sentences in x), len(x), "documents")
+        return Documents(x)
 
-    def prepare(self, x, y=None, sample_weight=None, training=True):
-        check_token_ids(x, self.backbone)
-        return x, y, sample_weight
-
-    def prepare_inputs(self, x):
-        check_token_ids(x, self.backbone)
-        return x
-
-    def batches(self, documents, batch_size=None, seed=None, is_fixed=False):
-        """The batches that `fit` makes of documents, strings or lists of sentences' token ids.
-
-        Args:
-            documents: a list of strings; or of lists of lists of ints, tokenised once.
-            batch_size: int.
-            seed: int; None draws one.
-            is_fixed: bool, whether every epoch is the first again, as for evaluation.
-        """
-        form = RowFormat(self.require_tokenizer(), self.backbone)
-        if is_text(documents):
-            documents = [self.encode(split_sentences(text)) for text in documents]
+    def make_batches(self, examples, batch_size, shuffle=False, seed=None, is_fixed=False):
+        form = self.row_format
         length = self.sequence_length or self.backbone.max_length
         pairs = NextSentencePairs(length, form.start_id, form.separator_id)
-        masks = make_objective(self.tokenizer, self.mask_rate, self.whole_words)
-        size = batch_size or BATCH_SIZE
-        return SentencePairs(documents, pairs, masks, size, seed, is_fixed)
+        mask_id = self.special_tokens.require("mask", "Masked language modelling")
+        masks = make_objective(self.tokenizer, mask_id, self.mask_rate, self.whole_words)
+        documents = examples.documents
+        return SentencePairs(documents, pairs, masks, batch_size, shuffle, seed, is_fixed)
+
+    def stream_batches(self, parts, batch_size, training):
+        """Each pool of documents is paired and masked by itself."""
+        for x, y, weights in pools(parts):
+            examples = self.examples(x, y, weights, None, training)
+            batches = self.make_batches(examples, batch_size, False, None if training else 0, True)
+            yield from (batches[i] for i in range(len(batches)))
 
     def get_config(self):
         names = ("sequence_length", "mask_rate", "whole_words")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+class Documents(Splits):
+    """Documents, each a list of sentences, each a list of token ids."""
+
+    def __init__(self, documents):
+        self.documents = documents
+
+    def __len__(self):
+        return len(self.documents)
+
+    def part(self, rows):
+        """Some documents, by a slice."""
+        return Documents(self.documents[rows])
 
 
 class SentencePairs(Batches):
@@ -160,24 +179,30 @@ class SentencePairs(Batches):
         pairs: a `zoo.objectives.NextSentencePairs`.
         masks: a `zoo.objectives.MaskTokens`.
         batch_size: int.
+        shuffle: bool, whether the pairs' order is drawn too.
         seed: int or None.
         is_fixed: bool, whether every epoch is the first again.
     """
 
-    def __init__(self, documents, pairs, masks, batch_size, seed=None, is_fixed=False):
+    def __init__(
+        self, documents, pairs, masks, batch_size, shuffle=True, seed=None, is_fixed=False
+    ):
         self.documents = documents
         self.pairs = pairs
         self.masks = masks
         self.batch_size = batch_size
+        self.shuffle = shuffle
         super().__init__(seed, is_fixed)
 
     def plan(self, rng):
-        self._rows = self.pairs(self.documents, rng)
-        return drawn_batches(len(self._rows[0]), self.batch_size, rng)
+        rows = self.pairs(self.documents, rng)
+        is_drawn = self.shuffle or self.is_fixed
+        drawn = drawn_batches(len(rows[0]), self.batch_size, rng, is_drawn)
+        return [(rows, places, seed) for places, seed in drawn]
 
     def make(self, planned):
-        rows, seed = planned
-        token_ids, segment_ids, mask, is_other = (array[rows] for array in self._rows)
+        rows, places, seed = planned
+        token_ids, segment_ids, mask, is_other = (array[places] for array in rows)
         rng = np.random.default_rng(seed)
         masked, positions, labels, weight = self.masks(token_ids, mask, rng)
         inputs = {
@@ -186,9 +211,14 @@ class SentencePairs(Batches):
             "padding_mask": mask,
             "masked_positions": positions,
         }
-        ones = np.ones(len(rows), "float32")
+        ones = np.ones(len(places), "float32")
         labels = {"masked_lm": labels, "next_sentence": is_other}
         return inputs, labels, {"masked_lm": weight, "next_sentence": ones}
+
+
+def is_tokenised(item):
+    """Whether an item is a document as a list of sentences' token ids."""
+    return isinstance(item, list) and bool(item) and isinstance(item[0], (list, np.ndarray))
 
 
 def _ones(labels, weight):

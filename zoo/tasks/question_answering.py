@@ -1,12 +1,17 @@
 """Extractive question answering: the span of a text that answers a question."""
 
+import warnings
+
 import keras
 import numpy as np
 from keras import ops
 
 from zoo.arguments import LENGTH, Number
+from zoo.data.answers import best_spans
 from zoo.data.formats import QAExample, read_squad
-from zoo.data.spans import best_spans
+from zoo.data.labels import checked_weights
+from zoo.data.sources import holds_ids, is_table, table_columns
+from zoo.data.texts import is_path, user_level
 from zoo.layers import is_likeliest, token_nats
 from zoo.layers.dense import Dense
 from zoo.layers.initializers import Normal
@@ -112,23 +117,31 @@ class QuestionAnswerer(EncoderTask):
         weight = ops.cast(sample_weight, "float32")
         return ops.divide_no_nan(ops.sum(weight * nats), ops.sum(weight))
 
-    def is_raw(self, x):
-        is_list = isinstance(x, (list, tuple)) and len(x) > 0
-        is_file = isinstance(x, str) or hasattr(x, "__fspath__")
-        return (
-            is_file
-            or (isinstance(x, dict) and "data" in x)
-            or (is_list and isinstance(x[0], (QAExample, dict)))
-        )
+    def is_example(self, item):
+        return isinstance(item, QAExample) or (isinstance(item, dict) and "question" in item)
 
-    def examples(self, x, y=None, sample_weight=None):
-        if y is not None or sample_weight is not None:
+    def read_memory(self, x):
+        is_file = isinstance(x, str) or is_path(x)
+        if is_file or (isinstance(x, dict) and "data" in x):
+            return read_squad(x), None, None
+        if is_table(x) and not self.is_example(x) and not holds_ids(x):
+            columns = table_columns(x)
+            x = [
+                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+            ]
+        return super().read_memory(x)
+
+    def examples(self, x, y=None, sample_weight=None, class_weight=None, training=False):
+        if y is not None:
             raise ValueError(
-                "Questions come with their answers: pass a SQuAD file or QAExamples alone, "
-                "without y or sample_weight."
+                "Questions come with their answers: pass a SQuAD file or QAExamples alone, without "
+                "y."
             )
         questions = read_squad(x)
         examples, contexts, spans, places = self._windows(questions)
+        if sample_weight is not None:
+            weights = checked_weights(sample_weight, len(questions), "question")
+            examples.weights = np.repeat(weights, [len(windows) for windows in spans])
         examples.labels = np.zeros((len(examples), 2), "int32")
         row = 0
         for question, (_, offsets), windows in zip(questions, contexts, spans, strict=True):
@@ -146,7 +159,15 @@ class QuestionAnswerer(EncoderTask):
             for what in ("question", "context"):
                 if not getattr(question, what).strip():
                     raise ValueError(f"Question {question.id!r}: its {what} must not be empty.")
-        asked = [ids[:QUESTION_LENGTH] for ids in tokenizer.encode([q.question for q in questions])]
+        asked = tokenizer.encode([q.question for q in questions])
+        num_cut = sum(len(ids) > QUESTION_LENGTH for ids in asked)
+        if num_cut:
+            warnings.warn(
+                f"{num_cut} of {len(asked)} questions were longer than {QUESTION_LENGTH} tokens "
+                "and were cut.",
+                stacklevel=user_level(),
+            )
+        asked = [ids[:QUESTION_LENGTH] for ids in asked]
         contexts = tokenizer.encode_with_offsets([q.context for q in questions])
         form = self.row_format
         if max(map(len, asked)) >= form.room(True):

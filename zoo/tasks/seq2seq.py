@@ -7,15 +7,16 @@ from keras import ops
 from zoo import optimizers
 from zoo.arguments import LENGTH, RATE, Boolean
 from zoo.backends import backend
-from zoo.data.checks import require_something
+from zoo.backends.buckets import pad_to_buckets
 from zoo.data.pairs import (
     PairBuckets,
     PairFormat,
     check_pair_arrays,
     check_pair_inputs,
-    is_raw_pairs,
     split_pairs,
 )
+from zoo.data.rows import is_pair
+from zoo.data.texts import is_text
 from zoo.generation import Request
 from zoo.layers import token_nats
 from zoo.models.encoder_decoder import pair_inputs
@@ -111,16 +112,26 @@ class Seq2SeqLM(WritingTask, LanguageModel):
     def usual_optimizer(self):
         return optimizers.for_transformer(self.backbone.hidden_dim)
 
+    def is_example(self, item):
+        return is_text(item) or is_pair(item)
+
+    def rows(self, x):
+        return self.examples(x)
+
+    def examples(self, x, y=None, sample_weight=None, class_weight=None, training=False):
+        """`PairExamples` of a list of pairs, or of sources and their targets."""
+        sources, targets = split_pairs(x, y)
+        return self.pair_format.examples(sources, targets, sample_weight, drop=training)
+
+    def make_batches(self, examples, batch_size, shuffle=False, seed=None, is_fixed=False):
+        return PairBuckets(examples, batch_size, shuffle, self.backbone.max_length, seed)
+
     def prepare(self, x, y=None, sample_weight=None, training=True):
         check_pair_arrays(x, y, sample_weight, self.backbone)
         return x, y, sample_weight
 
-    def prepare_inputs(self, x):
-        if is_raw_pairs(x):
-            examples = self._examples(x)
-            return examples.batch(np.arange(len(examples)), self.backbone.max_length)[0]
+    def check_inputs(self, x):
         check_pair_inputs(x, self.backbone)
-        return x
 
     @property
     def pair_format(self):
@@ -128,66 +139,13 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         return self._pair_format(self.source_length or most, self.target_length or most)
 
     def _pair_format(self, source_length, target_length):
-        return PairFormat(self.require_tokenizer(), source_length, target_length, self.source_start)
-
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        *,
-        sample_weight=None,
-        validation_data=None,
-        validation_split=0.0,
-        shuffle=True,
-        **kwargs,
-    ):
-        """Train on pairs of texts, on arrays or on any Keras dataset; see `keras.Model.fit`.
-
-        Args:
-            x: a list of `(source, target)` pairs; or a list of sources; or a dict of arrays, or a
-                dataset.
-            y: the targets of a list of sources; or an array of labels.
-            sample_weight: a number for each pair, or for each token of arrays.
-            validation_data: a list of pairs, or a tuple of what `evaluate` takes.
-            validation_split: float, the share of the last pairs that are held out.
-
-        Raises:
-            ValueError: if there are not as many targets as sources, or a text has no tokens.
-        """
-        require_something(x)
-        if isinstance(validation_data, list) and is_raw_pairs(validation_data):
-            validation_data = (validation_data,)
-        if isinstance(validation_data, tuple) and is_raw_pairs(validation_data[0]):
-            examples = self._examples(*validation_data)
-            validation_data = self._buckets(examples, batch_size, shuffle=False).for_keras()
-        kwargs |= {"epochs": epochs, "validation_data": validation_data}
-        if not is_raw_pairs(x):
-            kwargs |= {"validation_split": validation_split, "shuffle": shuffle}
-            kwargs |= {"batch_size": batch_size, "sample_weight": sample_weight}
-            return super().fit(x, y, **kwargs)
-        examples = self._examples(x, y, sample_weight)
-        if validation_split:
-            examples, held_out = examples.split(validation_split)
-            kwargs["validation_data"] = self._buckets(held_out, batch_size, False).for_keras()
-        data = self._buckets(examples, batch_size, shuffle)
-        return keras.Model.fit(self, data.for_keras(), shuffle=False, **kwargs)
-
-    def evaluate(self, x=None, y=None, batch_size=None, *, sample_weight=None, **kwargs):
-        """Loss and metrics on pairs of texts, on arrays or on any Keras dataset; see `fit`."""
-        require_something(x)
-        if not is_raw_pairs(x):
-            kwargs |= {"batch_size": batch_size, "sample_weight": sample_weight}
-            return super().evaluate(x, y, **kwargs)
-        data = self._buckets(self._examples(x, y, sample_weight), batch_size, shuffle=False)
-        return keras.Model.evaluate(self, data.for_keras(), **kwargs)
-
-    def _examples(self, x, y=None, sample_weight=None):
-        return self.pair_format.examples(*split_pairs(x, y), sample_weight)
-
-    def _buckets(self, examples, batch_size, shuffle):
-        return PairBuckets(examples, batch_size or BATCH_SIZE, shuffle, self.backbone.max_length)
+        return PairFormat(
+            self.require_tokenizer(),
+            source_length,
+            target_length,
+            self.source_start,
+            self.special_tokens,
+        )
 
     def generate(
         self,
@@ -271,8 +229,10 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         nats = np.zeros(len(examples), "float32")
         data = PairBuckets(examples, SCORE_BATCH, False, most) if len(examples) else None
         for index, planned in enumerate(data.plan(None) if data else ()):
-            batch = keras.tree.map_structure(ops.convert_to_tensor, data[index])
-            nats[planned] = ops.convert_to_numpy(self._score(*batch))
+            batch = keras.tree.map_structure(
+                lambda x: ops.convert_to_tensor(pad_to_buckets(x, SCORE_BATCH, most)), data[index]
+            )
+            nats[planned] = ops.convert_to_numpy(self._score(*batch))[: len(planned)]
         return nats, np.array([len(row) - 1 for row in examples.targets], "int32")
 
     def _row_nats(self, inputs, labels, weight):

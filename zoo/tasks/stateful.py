@@ -4,7 +4,9 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from zoo.data.checks import check_token_ids, is_array, is_text
+from zoo.data.checks import check_token_ids, is_array
+from zoo.data.labels import refuse_labels
+from zoo.data.sources import holds_ids
 from zoo.models.base import as_inputs
 from zoo.objectives import ContinuedCausalLM, continued_rows
 
@@ -102,70 +104,47 @@ class StatefulRuns:
             self.backbone, dtype=self.backbone.compute_dtype, name="carried_state"
         )
 
-    def fit(self, x=None, y=None, batch_size=None, *args, **kwargs):
-        """As `Task.fit`; see `StatefulRuns` for what a stateful model does."""
+    def feed(self, x, *data, training, batch_size=None, shuffle="auto", **how):
+        """As `Reads.feed`; see `StatefulRuns` for how a stateful model's data is batched."""
         if not self.stateful:
-            return super().fit(x, y, batch_size, *args, **kwargs)
-        for name in ("shuffle", "validation_split"):
-            if kwargs.get(name):
-                raise ValueError(
-                    f"A stateful model reads its text in order, so {name} must be left out; got "
-                    f"{kwargs[name]!r}. Held-out text goes to validation_data."
-                )
-        weight = kwargs.pop("sample_weight", None)
-        x, y, weight, size = self._continued(x, y, weight, batch_size, training=True)
-        self._carry(size, training=True)
-        if kwargs.get("validation_data") is not None:
-            held_out_size = kwargs.pop("validation_batch_size", None) or size
-            kwargs |= self._held_out(kwargs["validation_data"], held_out_size)
-        batch_size = None if isinstance(x, keras.utils.PyDataset) else size
-        kwargs |= {"sample_weight": weight, "shuffle": False}
-        return super().fit(x, y, batch_size, *args, **kwargs)
+            return super().feed(
+                x, *data, training=training, batch_size=batch_size, shuffle=shuffle, **how
+            )
+        refuse_order(shuffle=None if shuffle == "auto" else shuffle or None)
+        size = batch_size or BATCH_SIZE
+        feed, size = self._continued(x, data, size, training)
+        self._carry(size, training)
+        return feed
 
-    def _held_out(self, data, batch_size):
-        """Arguments of `fit` for validation."""
-        data = data if isinstance(data, tuple) and not is_text(data) else (data,)
-        x, y, weight, size = self._continued(*(*data, None, None)[:3], batch_size, training=False)
-        self._carry(size, training=False)
-        if isinstance(x, keras.utils.PyDataset):
-            return {"validation_data": x}
-        return {"validation_data": (x, y, weight), "validation_batch_size": size}
+    def split_feed(self, data, fraction, held_out_size, how):
+        if self.stateful:
+            refuse_order(validation_split=fraction)
+        return super().split_feed(data, fraction, held_out_size, how)
 
-    def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
-        """As `Task.evaluate`; see `StatefulRuns` for what a stateful model does."""
-        if not self.stateful:
-            return super().evaluate(x, y, batch_size, *args, **kwargs)
-        if not kwargs.get("_use_cached_eval_dataset"):  # which `fit` has prepared
-            weight = kwargs.pop("sample_weight", None)
-            x, y, weight, size = self._continued(x, y, weight, batch_size, training=False)
-            self._carry(size, training=False)
-            batch_size = None if isinstance(x, keras.utils.PyDataset) else size
-            kwargs["sample_weight"] = weight
-        return super().evaluate(x, y, batch_size, *args, **kwargs)
-
-    def _continued(self, x, y, sample_weight, batch_size, training):
-        """`(x, y, sample_weight, batch_size)` of batches that go on from each other."""
-        batch_size = batch_size or BATCH_SIZE
-        length = self.sequence_length or self.backbone.max_length
-        if is_text(x):
-            end_id = self.require_tokenizer().end_id
-            rows = ContinuedCausalLM(batch_size, length, end_id, drop_remainder=training)
-            return *rows(self.encode(x)), batch_size
-        if isinstance(x, keras.utils.PyDataset):
-            data = SteadyBatches(x)
-            return data, y, sample_weight, data.batch_size
-        if is_array(x) and np.ndim(x) == 1:
-            rows = continued_rows(x, batch_size, length, drop_remainder=training)
+    def _continued(self, x, data, batch_size, training):
+        """Arguments for Keras of batches that go on from each other, and the rows of each."""
+        found = self.read_memory(x)
+        if found is not None:
+            refuse_labels(self, *data[:2])
+            end_id = self.special_tokens.require("between", "Reading texts as one stream")
+            objective = ContinuedCausalLM(batch_size, self.row_length, end_id, None, training)
+            rows = objective(self.encode(found[0]))
+        elif isinstance(x, keras.utils.PyDataset):
+            steady = SteadyBatches(x)
+            return {"x": steady, "shuffle": False}, steady.batch_size
+        elif is_array(x) and np.ndim(x) == 1:
+            rows = continued_rows(x, batch_size, self.row_length, drop_remainder=training)
             check_token_ids(rows[0], self.backbone)
-            return *rows, batch_size
-        if not (is_array(x) or isinstance(x, dict)):
+        elif holds_ids(x):
+            rows = self.arrays(x, *data, training=training).values()
+        else:
             raise TypeError(
                 "A stateful model must know its batches beforehand: pass text, a stream of token "
                 f"ids, rows of them or a keras.utils.PyDataset; got {type(x).__name__}."
             )
-        x, y, sample_weight = self.prepare(x, y, sample_weight, training)
-        check_batches(len(as_inputs(x)["token_ids"]), batch_size)
-        return x, y, sample_weight, batch_size
+        feed = dict(zip(("x", "y", "sample_weight"), rows, strict=True))
+        check_batches(len(as_inputs(feed["x"])["token_ids"]), batch_size)
+        return feed | {"batch_size": batch_size, "shuffle": False}, batch_size
 
     def _carry(self, batch_size, training):
         """Get ready for steps with that many rows."""
@@ -176,9 +155,9 @@ class StatefulRuns:
             else:
                 self.test_function = None
 
-    def own_callbacks(self):
+    def own_callbacks(self, given):
         fresh = [FreshStates(self.carried_state)] if self.stateful else []
-        return [*super().own_callbacks(), *fresh]
+        return [*super().own_callbacks(given), *fresh]
 
     def outputs_of_step(self, x, training):
         if not self.stateful:
@@ -243,6 +222,16 @@ class SteadyBatches(keras.utils.PyDataset):
     @staticmethod
     def _num_rows(batch):
         return len(as_inputs(batch[0])["token_ids"])
+
+
+def refuse_order(**given):
+    """Refuse arguments of `fit` that would take a stream's parts out of their order."""
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(
+                f"A stateful model reads its text in order, so {name} must be left out; got "
+                f"{value!r}. Held-out text goes to validation_data."
+            )
 
 
 def check_batches(num_rows, batch_size):

@@ -7,8 +7,17 @@ import numpy as np
 from keras import ops
 
 from zoo.arguments import LABELS, RATE
-from zoo.data.labels import check_labels_list, label_ids, require_equal_counts
-from zoo.data.spans import best_window, entities, is_bio
+from zoo.data.entities import entities, is_bio
+from zoo.data.labels import (
+    check_labels_list,
+    checked_weights,
+    class_weights,
+    label_ids,
+    require_equal_counts,
+)
+from zoo.data.sources import to_list
+from zoo.data.texts import user_level
+from zoo.data.windows import best_window
 from zoo.layers import TokenCrossEntropy
 from zoo.layers.dense import Dense
 from zoo.layers.initializers import Normal
@@ -76,12 +85,20 @@ class TokenClassifier(EncoderTask):
         """Keras weighs each batch by its rows; this by its labelled words."""
         return ops.sum(token_weights(y, sample_weight))
 
-    def is_raw(self, x):
-        return isinstance(x, (list, tuple)) and len(x) > 0 and is_words(x[0])
+    needs_labels = True
+    nouns = "sentence", "list of tags"
 
-    def examples(self, x, y=None, sample_weight=None):
-        """Rows of sentences of words, a label and the weight 1 at the first piece of each word."""
+    def is_example(self, item):
+        return is_words(item)
+
+    def examples(self, x, y=None, sample_weight=None, class_weight=None, training=False):
+        """Rows of sentences of words, a label and a weight at the first piece of each word."""
         check_sentences(x, y)
+        if sample_weight is not None:
+            sample_weight = weights_of_words(sample_weight, x)
+        labels = None if y is None else [label_ids(tags, self.labels) for tags in y]
+        if class_weight is not None:
+            by_class = class_weights(class_weight, self.labels, np.concatenate(labels))
         pieces = [self._pieces(words) for words in x]
         form = self.row_format
         room = form.room(False)
@@ -90,7 +107,7 @@ class TokenClassifier(EncoderTask):
             warnings.warn(
                 f"{num_cut} of {len(pieces)} sentences were longer than the model's "
                 f"{form.max_length} tokens; the words beyond were left out.",
-                stacklevel=3,
+                stacklevel=user_level(),
             )
         examples = form.lay_out([ids[:room] for ids, _ in pieces])
         if y is None:
@@ -100,19 +117,14 @@ class TokenClassifier(EncoderTask):
             zip(examples.inputs["token_ids"], pieces, strict=True)
         ):
             places = 1 + np.array([place for place in firsts if place < room], "int64")
-            labels = np.zeros(len(row), "int32")
-            weights = np.zeros(len(row), "float32")
-            labels[places] = label_ids(y[number], self.labels)[: len(places)]
-            weights[places] = 1 if sample_weight is None else sample_weight[number]
-            examples.labels.append(labels)
+            of_row, weights = np.zeros(len(row), "int32"), np.zeros(len(row), "float32")
+            of_row[places] = labels[number][: len(places)]
+            weights[places] = 1 if class_weight is None else by_class[of_row[places]]
+            if sample_weight is not None:
+                weights[places] *= sample_weight[number][: len(places)]
+            examples.labels.append(of_row)
             examples.weights.append(weights)
         return examples
-
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """Train on sentences and their tags, lists of lists of str; see `EncoderTask.fit`."""
-        if self.is_raw(x):
-            require_equal_counts(x, y, "sentence", "list of tags")
-        return super().fit(x, y, *args, **kwargs)
 
     def _pieces(self, words):
         """The token ids of a sentence, and where the first one of each word stands."""
@@ -146,6 +158,7 @@ class TokenClassifier(EncoderTask):
         Returns:
             A list of lists of str, as long as the sentences.
         """
+        sentences = to_list(sentences)
         check_sentences(sentences)
         self.require_tokenizer()
         pieces = [self._pieces(words) for words in sentences]
@@ -242,8 +255,20 @@ def check_sentences(sentences, tags=None):
                 "A sentence must be a list of words, with at least one; got "
                 f"{str(words)[:40]!r} at position {number}."
             )
-        if tags is not None and len(tags[number]) != len(words):
+        if tags is not None and len(to_list(tags[number])) != len(words):
             raise ValueError(
                 f"There must be a tag for each word; sentence {number} has {len(words)} words and "
-                f"{len(tags[number])} tags."
+                f"{len(to_list(tags[number]))} tags."
             )
+
+
+def weights_of_words(weights, sentences):
+    """float32 weights of each sentence's words, of a number for each sentence or for each word."""
+    weights = to_list(weights)
+    require_equal_counts(sentences, weights, "sentence", "sample_weight")
+    found = []
+    for weight, words in zip(weights, sentences, strict=True):
+        each = to_list(weight)
+        each = each * len(words) if len(each) == 1 else each
+        found.append(checked_weights(each, len(words), "word"))
+    return found

@@ -52,4 +52,4 @@ def load(folder):
 def text_packer(length):
     """What `fit` does with texts before it trains."""
     model = zoo.load("gpt-small", weights=False, sequence_length=length)
-    return lambda texts: model.prepare(texts)[0]
+    return lambda texts: model.examples(list(texts), training=True)["token_ids"]

@@ -3,7 +3,6 @@
 from keras.src.backend import rnn
 
 from zoo.backends.common import (
-    adapt_batches,
     attention,
     from_numpy,
     hide,
@@ -13,9 +12,9 @@ from zoo.backends.common import (
     recompute,
     reorder_rows,
     set_random_state,
-    stop_tuning,
     write_rows,
 )
+from zoo.backends.data import adapt_batches, stop_tuning
 from zoo.backends.jax.compiling import compile_function, compile_loop
 from zoo.backends.jax.kernels import empty, head_gradients, take_rows, writes_attention_out
 from zoo.backends.jax.lstm import lstm

@@ -41,8 +41,8 @@ def compile_loop(model, body):
 
 
 def _compiled(model, function, donated):
-    def compile_for(values, arguments, static):
-        stateless = with_weights(model, functools.partial(function, **static))
+    def compile_for(weights, values, arguments, static):
+        stateless = with_weights(weights, functools.partial(function, **static))
         return jax.jit(stateless, donate_argnums=donated).lower(values, *arguments).compile()
 
     compiled = Compiled(compile_for)
@@ -55,6 +55,6 @@ def _compiled(model, function, donated):
                 (x.shape, x.dtype, x.sharding) for x in tree.flatten((values, arguments))
             )
             key = shapes, tuple(static.items())
-            return compiled.get(key, values, arguments, static)(values, *arguments)
+            return compiled.get(key, weights.weights, values, arguments, static)(values, *arguments)
 
     return call

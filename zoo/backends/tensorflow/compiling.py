@@ -15,7 +15,7 @@ from zoo.backends.compiled import CastWeights, Compiled, with_weights
 
 def compile_function(model, function):
     """`call(*arguments, **static)`: the function, compiled for its shapes and what is static."""
-    call = _compiled(model, function)
+    call = _compiled(function)
     return lambda *arguments, **static: call(CastWeights(model), *arguments, **static)
 
 
@@ -26,7 +26,7 @@ def compile_loop(model, body):
     `state["over"]`. The state that goes in is used up. Weights are cast once for all calls of a
     `loop`.
     """
-    call = _compiled(model, while_loop(body))
+    call = _compiled(while_loop(body))
 
     def start():
         weights = CastWeights(model)
@@ -40,9 +40,9 @@ def compile_loop(model, body):
     return start
 
 
-def _compiled(model, function):
-    def compile_for(values, arguments, static):
-        stateless = with_weights(model, functools.partial(function, **static))
+def _compiled(function):
+    def compile_for(weights, values, arguments, static):
+        stateless = with_weights(weights, functools.partial(function, **static))
         # XLA makes decoding three times faster. It was not tried on macOS.
         traced = tf.function(stateless, autograph=False, jit_compile=sys.platform != "darwin")
         return traced.get_concrete_function(values, *arguments)
@@ -50,9 +50,9 @@ def _compiled(model, function):
     compiled = Compiled(compile_for)
 
     def call(weights, *arguments, **static):
-        values = [tf.convert_to_tensor(value) for value in weights.values()]
+        cast, values = weights.cast()  # what needs no cast is a variable, which the graph reads
         shapes = tuple((tuple(x.shape), x.dtype) for x in tree.flatten((values, arguments)))
-        key = shapes, tuple(static.items())
-        return compiled.get(key, values, arguments, static)(values, *arguments)
+        key = shapes, tuple(static.items()), tuple(map(id, weights.weights))
+        return compiled.get(key, cast, values, arguments, static)(values, *arguments)
 
     return call

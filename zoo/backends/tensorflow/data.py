@@ -5,29 +5,42 @@ it at intervals of 10, 20, 40 ... ms. When the dataset is let go, the thread may
 stop and sleep its interval out, so that a call of 6 seconds takes 10. Here is nothing to tune.
 """
 
+import itertools
+
 import keras
+import numpy as np
 import tensorflow as tf
 from keras.src.trainers.data_adapters.tf_dataset_adapter import TFDatasetAdapter
 
+from zoo.backends.data import BatchesAdapter
 
-def adapt_batches(batches):
-    """Batches as `keras.Model.fit` reads them; pass `shuffle=False` beside it.
+
+class UntunedAdapter(BatchesAdapter):
+    """A `BatchesAdapter` whose batches may all have other sizes.
 
     Keras takes the shapes of the first two batches for those of all.
     """
 
-    def any_size(array):
-        return tf.TensorSpec([None] * array.ndim, array.dtype)
+    def get_tf_dataset(self):
+        def any_size(array):
+            array = np.asarray(array)
+            return tf.TensorSpec([None] * array.ndim, array.dtype)
 
-    dataset = tf.data.Dataset.from_generator(
-        lambda: (batches[i] for i in range(len(batches))),
-        output_signature=keras.tree.map_structure(any_size, batches[0]),
-    )
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    options.deterministic = True
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
-    return dataset.with_options(options)
+        (first,) = itertools.islice(self.batches(), 1)
+        dataset = tf.data.Dataset.from_generator(
+            self.batches, output_signature=keras.tree.map_structure(any_size, first)
+        )
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        options.deterministic = True
+        if self.num_batches is not None:
+            dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.num_batches))
+        return dataset.with_options(options)
+
+
+def adapt_batches(read, num_batches=None, is_one_shot=False):
+    """What `keras.Model.fit` takes for `x`, with `shuffle=False`; see `BatchesAdapter`."""
+    return UntunedAdapter(read, num_batches, is_one_shot)
 
 
 def stop_tuning(iterator):

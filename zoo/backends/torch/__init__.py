@@ -2,7 +2,7 @@
 
 from keras.src.backend import rnn
 
-from zoo.backends.common import adapt_batches, stop_tuning
+from zoo.backends.data import adapt_batches, stop_tuning
 from zoo.backends.torch.compiling import compile_function, compile_loop
 from zoo.backends.torch.head_gradients import head_gradients
 from zoo.backends.torch.kernels import (

@@ -17,7 +17,7 @@ LOOK_EVERY = 16  # steps on a GPU, which waits for each look at its memory
 
 def compile_function(model, function):
     """`call(*arguments, **static)`: the function, traced for its shapes and what is static."""
-    trace = _tracer(model, function)
+    trace = _tracer(function)
 
     def call(*arguments, **static):
         values, traced = trace(model.weights, arguments, static)
@@ -34,7 +34,7 @@ def compile_loop(model, body):
     `state["over"]` is found to hold. The state that goes in is used up. Weights are cast and laid
     out once for all calls of a `loop`.
     """
-    trace = _tracer(model, body)
+    trace = _tracer(body)
 
     def start():
         weights, traced, prepared = model.weights, None, None
@@ -62,11 +62,11 @@ def steps_between_looks(device):
     return 1 if device.type == "cpu" else LOOK_EVERY
 
 
-def _tracer(model, function):
+def _tracer(function):
     """`trace(weights, arguments, static)`: the weights' values, and a `TracedFunction`."""
 
-    def trace_for(values, arguments, static):
-        stateless = with_weights(model, functools.partial(function, **static))
+    def trace_for(weights, values, arguments, static):
+        stateless = with_weights(weights, functools.partial(function, **static))
         with torch.no_grad():
             return TracedFunction(stateless, values, arguments)
 
@@ -76,6 +76,6 @@ def _tracer(model, function):
         values = [weight.value.detach() for weight in weights]
         shapes = tuple((t.shape, t.dtype, t.device) for t in tree.flatten((values, arguments)))
         key = shapes, tuple(static.items())
-        return values, graphs.get(key, values, arguments, static)
+        return values, graphs.get(key, weights, values, arguments, static)
 
     return trace

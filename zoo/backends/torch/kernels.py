@@ -32,7 +32,7 @@ def attention(query, key, value, bias=None, mask=None, is_causal=False, scale=No
         attn_mask=mask,
         is_causal=is_causal,
         scale=scale,
-        enable_gqa=query.shape[1] != key.shape[1],
+        enable_gqa=bool(query.shape[1] != key.shape[1]),  # while traced, sizes are tensors
     )
     return attended.transpose(1, 2)
 

@@ -23,7 +23,7 @@ class Trainer(Steps):
         weights = self.trainable_weights
         if weights:
             self.optimizer.scale_loss(loss).backward()
-            with torch.no_grad():
+            with torch.no_grad(), self.weights_lock:
                 self.optimizer.apply([weight.value.grad for weight in weights], weights)
         else:
             warnings.warn("The model does not have any trainable weights.", stacklevel=2)

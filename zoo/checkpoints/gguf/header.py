@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo.checkpoints import files
+from zoo.checkpoints import checks
 from zoo.checkpoints.gguf.blocks import BLOCKS, NAMES
 from zoo.weights import CHUNK, damaged
 
@@ -67,7 +67,7 @@ class Header:
         self.size = os.fstat(file.fileno()).st_size
         self.cursor = cursor = Cursor(file, self.size, path)
         magic = cursor.take(4, "its start")
-        files.check_is(bytes(cursor.data[:8]), MAGIC, path)
+        checks.check_is(bytes(cursor.data[:8]), MAGIC, path)
         if magic != MAGIC:
             raise damaged(path, "it is no GGUF file, which starts with 'GGUF'")
         version = cursor.number("<I", "version")
@@ -126,7 +126,7 @@ class Header:
             raise damaged(self.path, f"{what} must have up to {MAX_RANK} sizes; got {rank}")
         # The first size is that of a row.
         shape = tuple(self.cursor.number("<Q", what) for _ in range(rank))[::-1]
-        files.check_tensor(name, shape, self.path)
+        checks.check_tensor(name, shape, self.path)
         if 0 in shape:
             raise damaged(self.path, f"{what} must have sizes above 0; got {shape}")
         code, offset = self.cursor.number("<I", what), self.cursor.number("<Q", what)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from zoo.checkpoints import files
+from zoo.checkpoints import checks
 from zoo.checkpoints.gguf import blocks
 from zoo.checkpoints.gguf.blocks import BLOCKS
 from zoo.checkpoints.gguf.header import Header
@@ -28,7 +28,7 @@ class GgufFile(Tensors):
 
     def __init__(self, path):
         self.path = path
-        self.file = files.open_regular(path)
+        self.file = checks.open_regular(path)
         try:
             header = Header(self.file, path)
         except BaseException:

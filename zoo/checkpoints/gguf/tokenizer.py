@@ -9,7 +9,14 @@ import json
 import numpy as np
 
 from zoo.checkpoints import sentencepiece
-from zoo.checkpoints.sentencepiece.model import BYTE, CONTROL, MAX_PIECES, UNKNOWN, USER_DEFINED
+from zoo.checkpoints.sentencepiece.model import (
+    BYTE,
+    CONTROL,
+    MAX_PIECES,
+    UNKNOWN,
+    UNUSED,
+    USER_DEFINED,
+)
 from zoo.weights import damaged
 
 LETTERS = r"[^\r\n\p{L}\p{N}]?\p{L}+"
@@ -158,12 +165,17 @@ def byte_letters(use_regex):
 
 
 def of_sentencepiece(metadata, tokens, types, roles, path):
-    """Llama's, which merges by score and falls back to bytes, and T5's, which is a Unigram."""
+    """Llama's, which merges by score and falls back to bytes, and T5's, which is a Unigram.
+
+    Unused tokens fill a vocabulary up; as those for control, no text has them.
+    """
     is_unigram = metadata["tokenizer.ggml.model"] == "t5"
     scores = list_of(metadata, "scores", len(tokens), "f", path, default=0.0)
     charsmap = metadata.get("tokenizer.ggml.precompiled_charsmap", np.zeros(0, "uint8"))
     if not isinstance(charsmap, np.ndarray) or charsmap.dtype.kind not in "iu":
         raise damaged(path, "tokenizer.ggml.precompiled_charsmap must be bytes")
+    scores = [0.0 if kind == UNUSED else score for score, kind in zip(scores, types, strict=True)]
+    types = [CONTROL if kind == UNUSED else kind for kind in types]
     model = sentencepiece.Model(
         kind="Unigram" if is_unigram else "BPE",
         pieces=[sentencepiece.Piece(*piece) for piece in zip(tokens, scores, types, strict=True)],

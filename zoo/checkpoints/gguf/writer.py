@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 
-from zoo.checkpoints import files
+from zoo.checkpoints import checks
 from zoo.checkpoints.gguf import blocks
 from zoo.checkpoints.gguf.blocks import BLOCKS
 from zoo.checkpoints.gguf.header import (
@@ -17,6 +17,7 @@ from zoo.checkpoints.gguf.header import (
     TEXT,
     padded,
 )
+from zoo.files import replacing
 
 VERSION = 3
 WRITTEN = tuple(kind for kind, block in BLOCKS.items() if block.encode or block.size == 1)
@@ -49,7 +50,7 @@ def write(path, metadata, tensors, kind="F32"):
     end = 0
     for name, its_kind in kinds.items():
         shape = tensors.shape(name)
-        files.check_tensor(name, shape, path)
+        checks.check_tensor(name, shape, path)
         if len(name.encode()) >= MAX_NAME or 0 in shape or len(shape) > 4:
             raise ValueError(
                 f"A tensor of a GGUF file must have a name of less than {MAX_NAME} bytes and up to "
@@ -58,7 +59,7 @@ def write(path, metadata, tensors, kind="F32"):
         parts += [text(name), struct.pack(f"<I{len(shape)}Q", len(shape), *shape[::-1])]
         parts.append(struct.pack("<IQ", blocks.CODES[its_kind], end))
         end = padded(end + BLOCKS[its_kind].num_bytes(shape), DEFAULT_ALIGNMENT)
-    with files.replacing(path) as file:
+    with replacing(path) as scratch, open(scratch, "xb") as file:
         file.write(b"".join(parts))
         pad(file)
         for name, its_kind in kinds.items():

@@ -14,8 +14,10 @@ def to_json(model):
     """The contents of a `tokenizer.json` that does what a model does.
 
     Text is not cut into words first: SentencePiece does not, either. Names of control pieces in a
-    text are only text. A user's own symbols in a BPE model stand apart, with spaces beside them
-    removed as at the ends of a text, if the model does that.
+    text are only text. Two things differ, as they do in transformers: a user's own symbols in a BPE
+    model stand apart, with spaces beside them removed as at the ends of a text, if the model does
+    that; and the library normalises clusters of 6 bytes or more one character at a time, such as
+    half-width kana with a voicing mark, or decomposed Hangul.
 
     Args:
         model: a `zoo.checkpoints.sentencepiece.Model`.

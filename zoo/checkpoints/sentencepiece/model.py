@@ -7,7 +7,7 @@ https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.prot
 import math
 from typing import NamedTuple
 
-from zoo.checkpoints import files
+from zoo.checkpoints import checks
 from zoo.checkpoints.sentencepiece import charsmap, protobuf
 from zoo.checkpoints.sentencepiece.protobuf import Field
 from zoo.weights import damaged
@@ -81,11 +81,11 @@ def read(path):
         FileNotFoundError: there is none.
         ValueError: damaged, or of a kind that is not supported.
     """
-    with files.open_regular(path) as file:
+    with checks.open_regular(path) as file:
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise ValueError(f"{path} must be at most {MAX_BYTES} bytes.")
-    files.check_is(data[:8], None, path)
+    checks.check_is(data[:8], None, path)
     return parse(data, path)
 
 

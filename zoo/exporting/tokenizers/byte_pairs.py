@@ -34,7 +34,6 @@ class GraphTokenizer:
         check_tokenizer(tokenizer)
         model = json.loads(tokenizer.to_json())["model"]
         vocab, merges = model["vocab"], model["merges"]
-        self.end_id = tokenizer.end_id
         self.vocab_size = tokenizer.vocab_size
         self.range_starts, self.range_kinds = character_ranges()
         self.byte_ids = np.array([vocab[c] for c in sorted(BYTE_OF, key=BYTE_OF.get)], "int32")

@@ -1,17 +1,17 @@
-"""Files of others, opened with care; files of ours, written whole or not at all."""
+"""Files of others, opened with care; and what they say of tensors, before it is believed."""
 
-import contextlib
 import os
-import secrets
 import stat
 from pathlib import Path
 
-from zoo import hub
 from zoo.weights import damaged
 
 MAX_NAME = 512  # characters of a tensor's name
 MAX_RANK = 8
 MAX_NUMBERS = 2**48  # of one tensor; more than any machine has memory for
+
+# A pipe would wait; on Windows, ends of lines would change.
+FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 # What files begin with, whatever they are called.
 KINDS = {
@@ -31,7 +31,7 @@ def open_regular(path):
     """
     shown = str(path)[:300]
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait
+        handle = os.open(path, FLAGS)
     except FileNotFoundError:
         raise FileNotFoundError(f"No file at {shown!r}.") from None
     except (ValueError, OSError) as error:
@@ -87,25 +87,3 @@ def check_tensor(name, shape, path):
             path,
             f"the shape of {name!r} must have up to {MAX_RANK} sizes and {MAX_NUMBERS} numbers",
         )
-
-
-@contextlib.contextmanager
-def replacing(path):
-    """A new file of bytes to write, which takes the place of `path` once it is complete.
-
-    Raises:
-        OSError: of the kind that stopped it; `path` is as it was, and nothing lies beside it.
-    """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        with open(partial, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException as error:
-        partial.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise hub.plain_error(error, path) from error
-        raise

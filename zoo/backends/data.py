@@ -1,0 +1,66 @@
+"""Batches of ours as `keras.Model.fit` and `evaluate` read them, of any shapes and any number."""
+
+from keras.src.trainers.data_adapters import data_adapter_utils
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+
+
+class BatchesAdapter(DataAdapter):
+    """What Keras asks of data, by a function that starts a pass over the batches.
+
+    Keras looks at the first batches, and then starts anew. What can be read only once must not
+    lose them: they are kept until training starts, which Keras tells by `on_epoch_end`.
+
+    Args:
+        read: a function without arguments that gives an iterator of tuples of NumPy arrays.
+        num_batches: int, how many a pass has; None if that is not known.
+        is_one_shot: bool, whether `read` goes on with the same iterator each time.
+    """
+
+    def __init__(self, read, num_batches=None, is_one_shot=False):
+        self._read = read
+        self._num_batches = num_batches
+        self._is_one_shot = is_one_shot
+        self._looked_at = []
+        self._has_started = False
+
+    def batches(self):
+        """A pass over the batches."""
+        if self._has_started:
+            while self._looked_at:
+                yield self._looked_at.pop(0)
+            yield from self._read()
+            return
+        yield from list(self._looked_at)
+        for batch in self._read():
+            if self._is_one_shot:
+                self._looked_at.append(batch)
+            yield batch
+
+    def on_epoch_end(self):
+        self._has_started = True
+
+    def get_numpy_iterator(self):
+        return self.batches()
+
+    def get_jax_iterator(self):
+        return data_adapter_utils.get_jax_iterator(self.batches())
+
+    def get_torch_dataloader(self):
+        return data_adapter_utils.get_torch_dataloader(self.batches())
+
+    @property
+    def num_batches(self):
+        return self._num_batches
+
+    @property
+    def batch_size(self):
+        return None
+
+
+def adapt_batches(read, num_batches=None, is_one_shot=False):
+    """What `keras.Model.fit` takes for `x`, with `shuffle=False`; see `BatchesAdapter`."""
+    return BatchesAdapter(read, num_batches, is_one_shot)
+
+
+def stop_tuning(iterator):
+    """Nothing: no other thread tunes the data."""
