@@ -10,12 +10,12 @@ import json
 import keras
 
 from zoo import arguments, hub
-from zoo import weights as weight_files
 from zoo.arguments import shown
 from zoo.data.labels import check_labels_list
 from zoo.models import FAMILIES
 from zoo.tasks import TASKS
 from zoo.tokenizers import SpecialTokens
+from zoo.weights_file import strict_json
 
 FORMAT_VERSION = 1
 MAX_CONFIG_BYTES = 2**20
@@ -86,7 +86,7 @@ def read_object(path):
     size = path.stat().st_size
     if size > MAX_CONFIG_BYTES:
         raise ValueError(f"{path} must be at most {MAX_CONFIG_BYTES} bytes; got {size}.")
-    return weight_files.strict_json(path.read_bytes(), path)
+    return strict_json(path.read_bytes(), path)
 
 
 def choose(what, name, table, source):

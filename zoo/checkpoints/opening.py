@@ -13,7 +13,7 @@ from pathlib import Path
 
 from zoo.checkpoints import checks, gguf, safetensors_files, torch_files
 from zoo.checkpoints.tensors import Tensors
-from zoo.weights import damaged, strict_json
+from zoo.weights_file import damaged, strict_json
 
 SAFETENSORS = "model.safetensors"
 PICKLED = "pytorch_model.bin"

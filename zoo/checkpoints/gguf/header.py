@@ -8,7 +8,7 @@ import numpy as np
 
 from zoo.checkpoints import checks
 from zoo.checkpoints.gguf.blocks import BLOCKS, NAMES
-from zoo.weights import CHUNK, damaged
+from zoo.weights_file import CHUNK, damaged
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)

@@ -7,7 +7,7 @@ from zoo.checkpoints.gguf import blocks
 from zoo.checkpoints.gguf.blocks import BLOCKS
 from zoo.checkpoints.gguf.header import Header
 from zoo.checkpoints.tensors import Tensors
-from zoo.weights import damaged
+from zoo.weights_file import damaged
 
 
 class GgufFile(Tensors):
