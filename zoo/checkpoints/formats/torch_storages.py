@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from zoo.checkpoints import checks, pickles
+from zoo.checkpoints.formats import checks, pickles
 from zoo.weights_file import CHUNK, DTYPES, as_bytes, damaged
 
 PICKLE_NAME = "data.pkl"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import safetensors
 
-from zoo.checkpoints import checks
-from zoo.checkpoints.tensors import Tensors
+from zoo.checkpoints.formats import checks
+from zoo.checkpoints.formats.tensors import Tensors
 from zoo.files import replacing, write_atomically
 from zoo.weights_file import CODES, DTYPES, as_bytes, damaged, header_bytes, strict_json
 

@@ -8,8 +8,8 @@ import json
 
 import numpy as np
 
-from zoo.checkpoints import sentencepiece
-from zoo.checkpoints.sentencepiece.model import (
+from zoo.checkpoints.formats import sentencepiece
+from zoo.checkpoints.formats.sentencepiece.model import (
     BYTE,
     CONTROL,
     MAX_PIECES,
