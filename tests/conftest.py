@@ -5,6 +5,9 @@ import os
 import socket
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
+# Backends are held to one another and to references in float32: on a GPU, none may round to TF32.
+os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # cuBLAS and cuDNN, whoever calls them
+os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")  # and XLA's own kernels
 
 import keras
 import pytest
@@ -13,6 +16,7 @@ pytest_plugins = ("tests.preset_fixtures",)
 
 # Files of few but long tests. Started last, one of them would keep a single worker busy.
 SLOW_FILES = (
+    "test_gpu_acceptance.py",
     "test_encoder_export.py",
     "test_seq2seq_export.py",
     "test_lstm_seq2seq.py",

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from benchmarks.gpu import processes
+from benchmarks.gpu import devices, plan, processes
 
 pytestmark = pytest.mark.backend_free
 
@@ -90,3 +90,37 @@ def test_when_the_time_is_over_what_is_left_is_told():
         "not run: the time was over"
     ] * 2
     assert json.dumps(results)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA H100 PCIe", "H100 PCIe"),
+        ("NVIDIA H200", "H200"),
+        ("NVIDIA A100-SXM4-80GB", "A100"),
+        ("NVIDIA L4", "L4"),
+        ("NVIDIA GeForce RTX 4090", "RTX 4090"),
+    ],
+)
+def test_what_a_device_can_do_is_found_by_its_name(name, known):
+    assert devices.peak(name, "bfloat16") == devices.PEAKS[known]["bfloat16"]
+
+
+def test_nothing_is_made_up_of_a_device_that_nobody_noted():
+    assert devices.peak("NVIDIA L40S", "bfloat16") is None
+    assert devices.peak("Tesla T4", "bfloat16") is None
+
+
+@pytest.mark.parametrize("cores", [1, 4, 16, 64])
+def test_every_check_is_in_one_process(cores, monkeypatch, tmp_path):
+    monkeypatch.setattr(plan.os, "cpu_count", lambda: cores)
+    checks = [f"{i}@{p}" for i in range(10) for p in ("float32", "mixed_float16")]
+    jobs = list(plan.acceptance(checks, ["torch", "jax"], tmp_path, quick=False))
+    for backend in ("torch", "jax"):
+        mine = [job for job in jobs if job.backend == backend and job.role != "rounded"]
+        assert sorted(name for job in mine for name in job.checks) == sorted(checks)
+        for job in mine:
+            assert all(name.endswith("@float32") for name in job.checks) == (
+                job.role == "acceptance"
+            )

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo.training.metrics import classification_report, confusion_matrix, draw_confusion_matrix
 
@@ -23,6 +23,7 @@ def predicted(labels):
     ]
 
 
+@settings(max_examples=50, deadline=None)
 @given(pairs)
 def test_the_numbers_are_scikit_learns(pairs):
     metrics = pytest.importorskip("sklearn.metrics")

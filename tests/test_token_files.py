@@ -1,12 +1,15 @@
 """Token files and packed rows: every token once, in a known order, on every backend."""
 
 import json
+import pathlib
+import tracemalloc
 
 import keras
 import numpy as np
 import pytest
 from zoo.training.corpora import Document
 
+from zoo.data import documents
 from zoo.data import token_files as data
 from zoo.data.token_files import PackedRows, TokenFile, write_token_file
 from zoo.tokenizers import BytePairTokenizer
@@ -75,6 +78,94 @@ def test_a_failed_write_leaves_the_old_file(tokenizer, file, documents, error, m
     assert file.read_bytes() == old
     assert sorted(file.parent.iterdir()) == names
     TokenFile(file)
+
+
+def test_files_are_documents_read_piece_by_piece(tokenizer, tmp_path, monkeypatch):
+    whole = "The wind was rising.\n\n\n  Rain fell 🙂\nin torrents, and it was dark.\n" * 30
+    paths = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    for path in paths:
+        path.write_bytes(b"\xef\xbb\xbf" + whole.encode())
+    write_token_file([whole, whole], tokenizer, tmp_path / "whole.bin")
+    expected = (tmp_path / "whole.bin").read_bytes()
+    monkeypatch.setattr(data, "BATCH_CHARACTERS", 100)
+    monkeypatch.setattr(documents, "MOST_CHARACTERS", 50)
+    for number, given in enumerate([[whole, whole], paths, iter(paths)]):
+        sidecar = write_token_file(given, tokenizer, tmp_path / f"{number}.bin")
+        assert sidecar["documents"] == 2
+        assert (tmp_path / f"{number}.bin").read_bytes() == expected
+    assert write_token_file(paths[0], tokenizer, tmp_path / "one.bin")["documents"] == 1
+
+
+def test_pieces_add_up_and_are_bounded(monkeypatch):
+    monkeypatch.setattr(documents, "MOST_CHARACTERS", 10)
+    texts = ["", "a", "no place to cut" * 3, "日本語" * 20, "one two three four five", "a\nb\n" * 9]
+    for text in texts:
+        found = list(documents.pieces(text))
+        assert "".join(piece for piece, _ in found) == text
+        assert [is_last for _, is_last in found] == [False] * (len(found) - 1) + [True]
+        assert all(0 < len(piece) <= 10 for piece, _ in found[:-1])
+    assert next(documents.pieces("a line\nanother one")) == ("a line\n", False)
+    assert next(documents.pieces("one two three four")) == ("one two", False)
+
+
+def test_little_is_held_in_memory(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "BATCH_CHARACTERS", 20_000)
+    monkeypatch.setattr(documents, "MOST_CHARACTERS", 20_000)
+    (tmp_path / "large.txt").write_text("It was a dark night.\n" * 100_000)  # 2 MB
+    tracemalloc.start()
+    sidecar = write_token_file(tmp_path / "large.txt", tokenizer, tmp_path / "x.bin")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sidecar["count"] > 500_000
+    assert peak < 1_500_000
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ("some text", TypeError, "iterable of str or paths; got one str"),
+        ("{folder}/a.txt", ValueError, "a.txt' is the name of a file, not its text"),
+        (["{folder}/a.txt"], ValueError, "a.txt' is the name of a file, not its text"),
+        (pathlib.Path("{folder}"), ValueError, "is a folder. Pass the files, such as"),
+        ([pathlib.Path("{folder}/none.txt")], FileNotFoundError, "none.txt"),
+        ([pathlib.Path("{folder}/latin.txt")], ValueError, "latin.txt, line 2: the file must be"),
+    ],
+)
+def test_errors_of_documents(tokenizer, tmp_path, given, error, message):
+    (tmp_path / "a.txt").write_text("text")
+    (tmp_path / "latin.txt").write_bytes(b"one\ntw\xf6")
+
+    def placed(value):
+        return type(value)(str(value).replace("{folder}", str(tmp_path)))
+
+    given = [placed(one) for one in given] if isinstance(given, list) else placed(given)
+    with pytest.raises(error, match=message):
+        write_token_file(given, tokenizer, tmp_path / "x.bin")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "latin.txt"]
+
+
+def test_ids_that_are_not_the_tokenizers_are_refused(tokenizer, tmp_path):
+    class Lying:
+        vocab_size, end_id = 300, 0
+        to_json, check_ids = tokenizer.to_json, staticmethod(list)
+
+        def encode(self, texts):
+            return [[65_536 + 5] for _ in texts]
+
+    with pytest.raises(ValueError, match=r"ids from 0 to 299, .*; got 65541"):
+        write_token_file(["a"], Lying(), tmp_path / "x.bin")
+
+
+def test_how_far_it_is_is_shown_on_a_terminal_alone(tokenizer, tmp_path, capsys, monkeypatch):
+    write_token_file(TEXTS, tokenizer, tmp_path / "x.bin")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal, to rich
+    write_token_file(TEXTS, tokenizer, tmp_path / "x.bin")
+    shown = capsys.readouterr().err
+    assert f"{len(TEXTS)}/{len(TEXTS)}" in shown
+    assert "tokens" in shown
+    write_token_file(TEXTS, tokenizer, tmp_path / "x.bin", verbose=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_errors_of_reading(tokenizer, file):

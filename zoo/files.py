@@ -51,6 +51,8 @@ def replacing(path):
             os.fsync(file.fileno())
         os.replace(scratch, path)
     except OSError as error:
+        if error.filename and Path(error.filename) not in (scratch, path, *path.parents):
+            raise  # of another file that the block reads
         raise write_error(error, path) from error
     finally:
         with contextlib.suppress(OSError):  # mostly since it is not there
@@ -74,11 +76,10 @@ def read_text(path):
     """The text of a UTF-8 file, with or without a mark at its start, its line ends as they are.
 
     Raises:
-        IsADirectoryError: a folder.
-        ValueError: not UTF-8; names the file and the line.
+        ValueError: a folder, or not UTF-8; names the file and the line.
     """
     if os.path.isdir(path):
-        raise IsADirectoryError(
+        raise ValueError(
             f"Text is read from files, and {os.fspath(path)!r} is a folder. Pass the files, such "
             "as sorted(folder.rglob('*.txt'))."
         )

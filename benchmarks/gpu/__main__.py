@@ -42,6 +42,9 @@ def main():
     for backend, why in missing.items():
         run.note("acceptance", backend, "zoo", "device: the backend starts@float32", why)
     usable = [name for name in devices if devices[name]["is_gpu"] or args.quick]
+    for backend in devices.keys() - set(usable):
+        told = {"passed": None, "value": "not run: it sees no GPU"}
+        run.note("acceptance", backend, "zoo", "device: the backend starts@float32", told)
     if "acceptance" in args.only:
         run.accept(checks, usable)
     if "speed" in args.only:

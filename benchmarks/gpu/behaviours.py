@@ -168,20 +168,45 @@ def lstm_kernel(size, dtype):
     layer = zoo.layers.LSTMLayer(size.width, dtype=dtype)
     x = np.ones((size.rows, size.length, size.width), "float32")
     layer(x)
-    names = devices.current().kernels(lambda x: layer(x)[0], x)
+    device = devices.current()
+    names = device.kernels(lambda x: layer(x)[0], x)
     found = sorted(name for name in names if "rnn" in name.lower() or "lstm" in name.lower())
-    return Outcome(None, shorten(found, "no kernel of its own: a loop over positions"))
+    told = shorten(found, "no kernel of its own: a loop over positions")
+    if not device.is_gpu or dtype != "float32":  # which kernels know half precision varies
+        return Outcome(None, told)
+    return Outcome(any("cudnn" in name.lower() for name in found), told, "cuDNN")
 
 
-@check("kernel: attention", trials.ALL)
-def attention_kernel(size, dtype):
+@check("kernel: attention, causal", trials.ALL)
+def causal_kernel(size, dtype):
     layer = zoo.layers.MultiHeadAttention(size.heads, causal=True, dtype=dtype)
+    return attention_kernel(layer, size, dtype)
+
+
+@check("kernel: attention, padded", trials.ALL)
+def padded_kernel(size, dtype):
+    layer = zoo.layers.MultiHeadAttention(size.heads, dtype=dtype)
+    return attention_kernel(layer, size, dtype, small.row_mask(size))
+
+
+def attention_kernel(layer, size, dtype, *mask):
+    """In half precision a GPU has kernels that keep no scores; in float32 not everywhere."""
     x = np.ones((size.rows, size.length, size.width), "float32")
-    layer(x)
-    words = ("attention", "fmha", "flash", "cudnn$", "sdpa")
-    names = devices.current().kernels(layer, x)
-    found = sorted(name for name in names if any(word in name.lower() for word in words))
-    return Outcome(None, shorten(found, "no kernel of its own: products and a softmax"))
+
+    def attend(x, mask=None):
+        return layer(x, padding_mask=mask)
+
+    attend(x, *mask)
+    device, fused = devices.current(), ("flash", "fmha", "efficient", "cudnn")
+    found = sorted(
+        name
+        for name in device.kernels(attend, x, *mask)
+        if any(word in name.lower() for word in fused)
+    )
+    told = shorten(found, "no kernel of its own: products and a softmax")
+    if not device.is_gpu or dtype == "float32":
+        return Outcome(None, told)
+    return Outcome(bool(found), told, "fused")
 
 
 def shorten(names, none):

@@ -5,8 +5,8 @@ import os
 
 from benchmarks.gpu.processes import Job
 
-MOST_SHARDS = 6  # processes of one backend that check at once
-CORES_EACH = 2  # of a shard
+MOST_SHARDS = 3  # processes of one backend and kind of precision that check at once
+CORES_EACH = 4  # of a shard
 # Checked a second time, where float32 may be rounded as the framework does by itself.
 ROUNDED = ("layer: LSTM@float32", "fit: GPT@float32", "fit: LSTM language model@float32")
 
@@ -27,13 +27,18 @@ LIBRARIES = (
 
 def acceptance(checks, backends, reference, quick):
     """Processes that may run at once: all checks of all backends."""
-    shards = 1 if quick else max(1, min(MOST_SHARDS, (os.cpu_count() or 1) // CORES_EACH))
+    shards = max(1, min(MOST_SHARDS, (os.cpu_count() or 1) // CORES_EACH))
+    in_float32 = [name for name in checks if name.endswith("@float32")]
+    in_half = [name for name in checks if not name.endswith("@float32")]
     for backend in backends:
         common = {"reference": reference, "quick": quick}
+        if quick:
+            yield Job("acceptance", backend, checks, **common)
+            continue
+        yield Job("rounded", backend, list(ROUNDED), **common)
         for i in range(shards):
-            yield Job("acceptance", backend, checks[i::shards], **common)
-        if not quick:
-            yield Job("rounded", backend, list(ROUNDED), **common)
+            yield Job("acceptance", backend, in_float32[i::shards], **common)
+            yield Job("half", backend, in_half[i::shards], **common)
 
 
 def speed(backends, quick):

@@ -14,7 +14,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CHECK_SECONDS = 170  # a check that takes longer has failed
 START_SECONDS = 120
-NO_GPU = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "KERAS_TORCH_DEVICE": "cpu"}
+NO_GPU = {
+    "CUDA_VISIBLE_DEVICES": "",
+    "JAX_PLATFORMS": "cpu",
+    "KERAS_TORCH_DEVICE": "cpu",
+    "OMP_NUM_THREADS": "4",  # others are at work meanwhile
+}
 SHARED = {
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # several processes share the device's memory
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
@@ -30,8 +35,9 @@ ENVIRONMENTS = {"reference": NO_GPU, "acceptance": EXACT}
 class Job:
     """Checks for one process, and for those that take its place.
 
-    Its `role` is that of the worker: `"describe"`, `"reference"`, `"acceptance"`, `"rounded"` for
-    the same with the framework's own rounding, or `"speed"`.
+    Its `role` is that of the worker: `"describe"`, `"reference"`, `"acceptance"`, `"half"` and
+    `"rounded"` for acceptance with the framework's own rounding, in the latter of float32, or
+    `"speed"`.
     """
 
     role: str

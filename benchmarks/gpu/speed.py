@@ -121,7 +121,7 @@ def choose(sizes, quick, dropout):
 def choose_rows(device, sizes, quick):
     """As many rows as all libraries have room for: the logits of GPT-2 are what is large."""
     memory = (device.describe().get("memory") or 0) / GIB
-    rows = 16 if memory > 60 else 8 if memory > 30 else 4
+    rows = 16 if memory > 45 else 8 if memory > 16 else 4  # JAX tells three quarters of it
     return 2 if quick else rows * GPT.context // sizes.context
 
 

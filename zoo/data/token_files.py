@@ -8,36 +8,49 @@ A file is the raw ids of `<sep> document <sep> document ... <sep>`, as uint16 wh
 allows it, else uint32, little-endian. Beside it, `train.bin.json` says what it holds.
 """
 
+import contextlib
 import hashlib
 import json
+import operator
 import pathlib
 
 import numpy as np
 
 from zoo.data.batches import Batches
-from zoo.files import replacing, write_atomically
+from zoo.data.documents import pieces
+from zoo.files import is_path, refuse_name, replacing, write_atomically
 
 BATCH_CHARACTERS = 2**22  # text handed to the tokenizer at once: enough to use every core
 
 
-def write_token_file(documents, tokenizer, path, separator=None):
-    """Tokenise documents into a token file and its sidecar.
+def write_token_file(documents, tokenizer, path, separator=None, verbose=True):
+    """Tokenise documents into a token file and its sidecar, in bounded memory and on every core.
 
     Args:
-        documents: an iterable of str, or of objects with a `text` (such as `corpora.Document`).
+        documents: an iterable of str, of `pathlib.Path`s of UTF-8 files (a document each), or of
+            objects with a `text` (such as `corpora.Document`); or one path.
         tokenizer: a `zoo.tokenizers.Tokenizer`.
         path: file to write, replaced in one step when everything has been written.
         separator: id before, between and after documents; default `tokenizer.end_id`.
+        verbose: bool, whether to show on a terminal how far it is.
 
     Returns:
         The sidecar's contents: `{"dtype", "count", "documents", "separator", "vocab_size",
         "tokenizer"}`, the last a sha256 of the tokenizer's JSON.
 
     Raises:
+        OSError: naming the file, if it cannot be written.
         TypeError: a document is not text.
-        ValueError: no text, or no separator.
+        ValueError: no text, the name of a file in its place, no separator, or an id that is not
+            the tokenizer's.
     """
     path = pathlib.Path(path)
+    documents = [documents] if is_path(documents) else documents
+    if isinstance(documents, (str, bytes)):
+        refuse_name(documents)
+        raise TypeError(
+            f"Documents must be an iterable of str or paths; got one {type(documents).__name__}."
+        )
     separator = tokenizer.end_id if separator is None else separator
     if separator is None:
         raise ValueError("The tokenizer has no end token; say which id separates documents.")
@@ -45,13 +58,17 @@ def write_token_file(documents, tokenizer, path, separator=None):
     dtype = np.dtype("<u2" if tokenizer.vocab_size <= 2**16 else "<u4")
     with replacing(path) as scratch:
         count, number = 1, 0
-        with open(scratch, "xb") as file:
+        with open(scratch, "xb") as file, progress(documents, verbose) as advance:
             file.write(np.array([separator], dtype).tobytes())
-            for texts in grouped(documents):
-                for ids in tokenizer.encode(texts):
-                    file.write(np.array([*ids, separator], dtype).tobytes())
-                    count += len(ids) + 1
-                number += len(texts)
+            for group in grouped(documents):
+                texts, are_last = zip(*group, strict=True)
+                for ids, is_last in zip(tokenizer.encode(list(texts)), are_last, strict=True):
+                    ids = np.array([*ids, separator] if is_last else ids, "int64")
+                    check_ids(ids, tokenizer.vocab_size)
+                    file.write(ids.astype(dtype).tobytes())
+                    count += len(ids)
+                number += sum(are_last)
+                advance(sum(are_last), count)
         if count == 1 + number:
             raise ValueError("A token file needs text; got none. Check that the files were read.")
         # The old sidecar goes first: a crash in between leaves a file that is refused, not misread.
@@ -69,17 +86,45 @@ def write_token_file(documents, tokenizer, path, separator=None):
 
 
 def grouped(documents):
-    """Lists of texts, each of about `BATCH_CHARACTERS` in all."""
+    """Lists of `(text, is_last)`, pieces of documents, each list of about `BATCH_CHARACTERS`."""
     group, size = [], 0
-    for document in documents:
-        text = getattr(document, "text", document)
-        group.append(text)
-        size += len(text) if isinstance(text, str) else 0  # the tokenizer says what is wrong
-        if size >= BATCH_CHARACTERS:
-            yield group
-            group, size = [], 0
+    for number, document in enumerate(documents):
+        if number == 0:
+            refuse_name(document)
+        for text, is_last in pieces(document):
+            group.append((text, is_last))
+            size += len(text)
+            if size >= BATCH_CHARACTERS:
+                yield group
+                group, size = [], 0
     if group:
         yield group
+
+
+def check_ids(ids, vocab_size):
+    if ids.size and not 0 <= ids.min() <= ids.max() < vocab_size:
+        outside = ids.min() if ids.min() < 0 else ids.max()
+        raise ValueError(
+            f"A token file holds ids from 0 to {vocab_size - 1}, the tokenizer's vocabulary; got "
+            f"{outside}."
+        )
+
+
+@contextlib.contextmanager
+def progress(documents, verbose):
+    """A function to tell how many documents are done and how many tokens there are so far."""
+    if not verbose:
+        yield lambda done, tokens: None
+        return
+    from rich import progress as bars
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    columns = ("tokenising", bars.BarColumn(), bars.MofNCompleteColumn(), "documents,")
+    columns += ("{task.fields[tokens]:,} tokens", bars.TimeElapsedColumn())
+    with bars.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=operator.length_hint(documents) or None, tokens=0)
+        yield lambda done, tokens: bar.update(task, advance=done, tokens=tokens)
 
 
 def fingerprint(tokenizer):

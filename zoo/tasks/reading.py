@@ -122,11 +122,10 @@ class Reads:
             return None
         self.require_tokenizer()
         x, labels, weights = found
-        y = labels if y is None else y
-        sample_weight = weights if sample_weight is None else sample_weight
-        y = [y] if isinstance(y, (str, int)) else y
+        y = labels if y is None else to_list(y)
+        sample_weight = weights if sample_weight is None else to_list(sample_weight)
         if self.needs_labels:
-            require_equal_counts(x, y if y is None else to_list(y), *self.nouns)
+            require_equal_counts(x, y, *self.nouns)
         return self.examples(x, y, sample_weight, class_weight, training)
 
     def feed_of(self, examples, batch_size, training, shuffle=False, steps=None, first_epoch=0):
