@@ -105,12 +105,16 @@ def is_path(value):
     return hasattr(value, "__fspath__")
 
 
+def is_name(text):
+    """Whether a string is the path of a file, and looks like one."""
+    if not isinstance(text, str) or len(text) > 1024 or "\n" in text or "\0" in text:
+        return False
+    return bool(os.sep in text or os.path.splitext(text)[1]) and os.path.isfile(text)
+
+
 def refuse_name(text):
     """Raise ValueError for a string that is the path of a file, where its text is meant."""
-    if not isinstance(text, str) or len(text) > 1024 or "\n" in text or "\0" in text:
-        return
-    looks_like_a_path = os.sep in text or os.path.splitext(text)[1]
-    if looks_like_a_path and os.path.isfile(text):
+    if is_name(text):
         raise ValueError(
             f"{text!r} is the name of a file, not its text. To read the file pass "
             "pathlib.Path(...), or a list of them."

@@ -11,7 +11,8 @@ from zoo.data.answers import best_spans
 from zoo.data.formats import QAExample, read_squad
 from zoo.data.labels import checked_weights
 from zoo.data.sources import holds_ids, is_table, table_columns
-from zoo.data.texts import is_path, user_level
+from zoo.data.texts import user_level
+from zoo.files import is_path
 from zoo.layers import is_likeliest, token_nats
 from zoo.layers.dense import Dense
 from zoo.layers.initializers import Normal
