@@ -105,8 +105,8 @@ def is_path(value):
     return hasattr(value, "__fspath__")
 
 
-def names_a_file(text):
-    """Whether a string is the path of a file and looks like one."""
+def is_name(text):
+    """Whether a string is the path of a file, and looks like one."""
     if not isinstance(text, str) or len(text) > 1024 or "\n" in text or "\0" in text:
         return False
     return bool(os.sep in text or os.path.splitext(text)[1]) and os.path.isfile(text)
@@ -114,7 +114,7 @@ def names_a_file(text):
 
 def refuse_name(text):
     """Raise ValueError for a string that is the path of a file, where its text is meant."""
-    if names_a_file(text):
+    if is_name(text):
         raise ValueError(
             f"{text!r} is the name of a file, not its text. To read the file pass "
             "pathlib.Path(...), or a list of them."

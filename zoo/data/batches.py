@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from zoo.backends import backend
+from zoo.backends.buckets import LENGTHS, bucket
 
 POOL = 50  # batches' worth of rows that are sorted by length together
 
@@ -131,7 +132,7 @@ class Examples(Splits):
     def model_inputs(self, rows, max_length):
         """The inputs of some rows, padded to one of few lengths."""
         longest = max(len(self.inputs["token_ids"][row]) for row in rows)
-        return self.batch(rows, padded_length(longest, max_length, True))[0]
+        return self.batch(rows, bucket(longest, LENGTHS, max(max_length, longest)))[0]
 
     def batch(self, rows, length):
         """`(inputs, labels, weights)` of some rows, padded to `length`, without what is None."""
@@ -232,29 +233,15 @@ class LengthBuckets(Batches):
         return self.examples.batch(planned, length)
 
 
-def padded_length(longest, max_length, is_compiled=None):
-    """The length of a batch: one of few where each is compiled for itself."""
-    if not (backend.COMPILES_EACH_SHAPE if is_compiled is None else is_compiled):
+def padded_length(longest, max_length):
+    """The length of a batch in training: one of few where each is compiled for itself."""
+    if not backend.COMPILES_EACH_SHAPE:
         return longest
     length = 16
     while length < longest:
         # 16, 24, 32, 48, 64, 96 ...
         length = length * 3 // 2 if length & (length - 1) == 0 else length * 4 // 3
     return max(min(length, max_length), longest)
-
-
-def padded_rows(inputs, most):
-    """Arrays with rows repeated until their number is a power of two, or `most`.
-
-    A function that is compiled for each number of rows so sees few of them. The first row is what
-    is repeated: one of padding alone might give no number.
-    """
-    count = len(next(iter(inputs.values())))
-    wanted = min(1 << (count - 1).bit_length(), max(most, count))
-    return {
-        name: np.concatenate([array, np.repeat(array[:1], wanted - count, axis=0)])
-        for name, array in inputs.items()
-    }
 
 
 def _take(values, rows, length):

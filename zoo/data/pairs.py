@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 
+from zoo.backends.buckets import LENGTHS, bucket
 from zoo.data.batches import LengthBuckets, Splits, padded_length
 from zoo.data.checks import check_labels, check_token_ids
 from zoo.data.labels import checked_weights
@@ -195,23 +196,23 @@ class PairExamples(Splits):
 
     def model_inputs(self, rows, max_length):
         """The inputs of some pairs, padded to few lengths."""
-        return self.batch(rows, max_length, True)[0]
+        return self.batch(rows, max_length, is_bucketed=True)[0]
 
     def part(self, rows):
         """Some pairs, by a slice."""
         weights = None if self.weights is None else self.weights[rows]
         return PairExamples(self.sources[rows], self.targets[rows], weights)
 
-    def batch(self, rows, max_length, is_compiled=None):
+    def batch(self, rows, max_length, is_bucketed=False):
         """`(inputs, labels, weights)` of some pairs.
 
         There is no mask of the target: causality hides what pads it, and attention without a mask
         is faster.
         """
-        sources, mask = _pad([self.sources[row] for row in rows], max_length, is_compiled)
+        sources, mask = _pad([self.sources[row] for row in rows], max_length, is_bucketed)
         targets = [self.targets[row] for row in rows]
-        inputs, is_real = _pad([row[:-1] for row in targets], max_length, is_compiled)
-        labels, _ = _pad([row[1:] for row in targets], max_length, is_compiled)
+        inputs, is_real = _pad([row[:-1] for row in targets], max_length, is_bucketed)
+        labels, _ = _pad([row[1:] for row in targets], max_length, is_bucketed)
         weights = is_real.astype("float32")
         if self.weights is not None:
             weights *= self.weights[rows, None]
@@ -234,12 +235,14 @@ class PairBuckets(LengthBuckets):
         return self.examples.batch(planned, self.max_length)
 
 
-def _pad(rows, max_length, is_compiled):
+def _pad(rows, max_length, is_bucketed):
     """int32 `(rows, length)` with zeros after their ends, and where the tokens are."""
     lengths = np.array([len(row) for row in rows])
-    is_real = (
-        np.arange(padded_length(int(lengths.max()), max_length, is_compiled)) < lengths[:, None]
+    longest = int(lengths.max())
+    length = (
+        bucket(longest, LENGTHS, max_length) if is_bucketed else padded_length(longest, max_length)
     )
+    is_real = np.arange(length) < lengths[:, None]
     padded = np.zeros(is_real.shape, "int32")
     padded[is_real] = np.concatenate(rows)
     return padded, is_real

@@ -50,7 +50,7 @@ def with_tokens(documents, weights=None):
 def checked_rows(rows, backbone):
     """Rows of token ids as arrays; refuses what is longer than the backbone's context."""
     longest = max(map(len, rows))
-    if longest > backbone.max_length:
+    if longest > backbone.max_length and not backbone.is_recurrent:
         raise ValueError(
             f"A sequence must fit into the context of {backbone.max_length} tokens; got {longest}. "
             "Shorten or split the text."

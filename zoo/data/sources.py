@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 import keras
 import numpy as np
 
-from zoo.data.texts import decoded, is_text, read_files, refuse_file_names
-from zoo.files import is_path
+from zoo.data.texts import decoded, is_text, refuse_names
+from zoo.files import is_path, read_text
 
 LABEL_COLUMNS = ("label", "labels", "tags", "ner_tags", "score", "similarity_score")
 WEIGHT_COLUMN = "sample_weight"
@@ -120,9 +120,9 @@ def in_memory(x, is_example):
         return None
     items = to_list(x)
     if items and is_path(items[0]):
-        items = read_files(items)
+        items = [read_text(path) for path in items]
     elif items and is_text(items[0]):
-        refuse_file_names(items)
+        refuse_names(items)
     if items and isinstance(items[0], list) and not is_example(items[0]):
         if not is_example(tuple(items[0])):
             return None

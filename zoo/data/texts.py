@@ -4,11 +4,12 @@ The one decision about what is not there: a missing text (None, NaN) is the empt
 are classified and embedded as they are, and dropped from training with one warning.
 """
 
+import sys
 import warnings
 
-from zoo.files import names_a_file, read_text
+from zoo.files import is_name, refuse_name
 
-PATHS_LOOKED_AT = 8  # of the first texts, to find out whether they are names of files
+NAMES_LOOKED_AT = 8  # a single text among others may well be called like some file
 
 
 def is_missing(value):
@@ -34,23 +35,11 @@ def decoded(value):
     return [decoded(one) for one in value] if isinstance(value, list) else value
 
 
-def read_files(paths):
-    """The contents of UTF-8 files, a text for each.
-
-    Raises:
-        ValueError: for a folder, or a file that is not UTF-8.
-    """
-    return [read_text(path) for path in paths]
-
-
-def refuse_file_names(texts):
-    """Raise ValueError if the first texts are names of files, since no text was read from them."""
-    first = texts[:PATHS_LOOKED_AT]
-    if first and all(map(names_a_file, first)):
-        raise ValueError(
-            f"{first[0]!r} is the name of a file, not its text. To read the file pass "
-            "pathlib.Path(...), or a list of them; for the name itself, put more text beside it."
-        )
+def refuse_names(texts):
+    """Raise ValueError if the first texts are all paths of files, of which no text was read."""
+    first = texts[:NAMES_LOOKED_AT]
+    if all(map(is_name, first)):
+        refuse_name(first[0])
 
 
 def warn_dropped(count, total, what):
@@ -64,8 +53,6 @@ def warn_dropped(count, total, what):
 
 def user_level():
     """The `stacklevel` that makes a warning point at the first line outside of zoo and Keras."""
-    import sys
-
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None:
         package = frame.f_globals.get("__name__", "").partition(".")[0]

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from zoo.exporting.graph_functions import TEXT, graph_function, require, require_ids
-from zoo.exporting.rows import GraphRows
+from zoo.exporting.rows import GraphRows, non_empty
 from zoo.tasks import (
     BertPretrainer,
     MaskedLM,
@@ -120,7 +120,7 @@ def answerer_signatures(model, rows):
         tf.TensorSpec([None], "string", "question"), tf.TensorSpec([None], "string", "context")
     )
     def answer(question, context):
-        asked = rows.ids(question)[:, :QUESTION_LENGTH]
+        asked = non_empty(rows.ids(question))[:, :QUESTION_LENGTH]
         ids, starts, ends = rows.ids_and_offsets(context)
         asked = rows.require_fit(asked, ids)
         logits = model(rows.inputs(asked, ids), training=False)

@@ -19,17 +19,17 @@ class GraphRows:
     """
 
     def __init__(self, model):
-        self.form = RowFormat(model.tokenizer, model.backbone)
+        self.form = RowFormat(model.tokenizer, model.backbone, model.special_tokens)
         self.has_offsets = model.tokenizer.kind == "WordPiece"
         self.tokenizer = (GraphWordPiece if self.has_offsets else GraphTokenizer)(model.tokenizer)
 
     def ids(self, texts):
-        """Token ids of strings `(batch,)`, ragged int32 `(batch, None)`, none of them empty."""
+        """Token ids of strings `(batch,)`, ragged int32 `(batch, None)`."""
         ids = self.tokenizer.encode(as_utf8(texts))
-        return non_empty(ids[0] if self.has_offsets else ids)
+        return ids[0] if self.has_offsets else ids
 
     def ids_and_offsets(self, texts):
-        """The same with the characters where each token starts and ends."""
+        """The same, none of them empty, with the characters where each token starts and ends."""
         ids, starts, ends = self.tokenizer.encode(as_utf8(texts))
         return non_empty(ids), starts, ends
 

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 from zoo.arguments import LENGTH, RATE, Boolean
-from zoo.data.batches import Batches, FullRows, drawn_batches, padded_length
+from zoo.backends.buckets import bucket
+from zoo.data.batches import Batches, FullRows, drawn_batches
 from zoo.data.labels import checked_weights, refuse_labels
 from zoo.data.rows import RowFormat
 from zoo.data.streams import pools
@@ -164,11 +165,10 @@ class MaskedLM(LanguageModel):
             )
         rows = form.lay_out([ids])
         (row,) = rows.inputs["token_ids"]
-        length = padded_length(len(row), self.backbone.max_length, True)
         places = np.flatnonzero(row == mask_id)
-        positions = np.zeros((1, 1 << (len(places) - 1).bit_length()), "int32")
+        positions = np.zeros((1, bucket(len(places), 1, len(row))), "int32")
         positions[0, : len(places)] = places
-        inputs = rows.batch([0], length)[0] | {"masked_positions": positions}
+        inputs = rows.model_inputs([0], self.backbone.max_length) | {"masked_positions": positions}
         logits = self.outputs_of(inputs, 1)[0, : len(places)].astype("float64")
         filled = [self._candidates(one, top_k) for one in logits]
         return filled[0] if len(filled) == 1 else filled

@@ -3,7 +3,8 @@
 import numpy as np
 from keras import ops, tree
 
-from zoo.data.batches import Batches, padded_rows
+from zoo.backends.buckets import bucket, pad_rows
+from zoo.data.batches import Batches
 from zoo.data.checks import as_array, require_something, require_whole
 from zoo.data.sources import holds_ids, model_inputs, open_stream
 from zoo.data.streams import Reader, chunks, is_of_ids, with_first
@@ -241,8 +242,9 @@ class Runs(Reads):
     def outputs_of(self, inputs, most_rows):
         """NumPy outputs of a batch of inputs, by the one function that is compiled for this."""
         count = len(inputs["token_ids"])
-        inputs = padded_rows(inputs, most_rows)
-        outputs = self._forward({k: ops.convert_to_tensor(v) for k, v in inputs.items()})
+        num_rows = bucket(count, 1, max(most_rows, count))
+        inputs = {name: pad_rows(np.asarray(value), num_rows) for name, value in inputs.items()}
+        outputs = self._forward(tree.map_structure(ops.convert_to_tensor, inputs))
         return tree.map_structure(lambda o: ops.convert_to_numpy(o)[:count], outputs)
 
     def _compute(self, inputs):
