@@ -138,6 +138,17 @@ def test_a_reader_beside_fit_sees_weights_of_now():
     assert loss() < 0.9 * first
 
 
+def test_a_model_is_saved_beside_fit(tmp_path):
+    model = tiny_gpt()
+    model.compile(keras.optimizers.SGD(0.0))
+    expected = model.get_weights()
+    with beside(lambda callbacks: repeatedly(model, "fit", callbacks)):
+        for _ in range(5):
+            zoo.save(model, tmp_path / "preset")
+    for weight, value in zip(zoo.load(tmp_path / "preset").get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
 def test_a_stateful_evaluation_is_its_own_whoever_calls_the_model():
     model = tiny_lstm(task_arguments={"sequence_length": 8, "stateful": True})
     expected = model.evaluate(TEXTS * 4, batch_size=1, verbose=0)

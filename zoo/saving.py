@@ -47,7 +47,8 @@ def save(model, folder, weights_dtype=None):
         (partial / hub.CONFIG_NAME).write_text(text, encoding="utf-8")
         if model.tokenizer is not None:
             model.tokenizer.save(partial)
-        weight_files.save_weights(model, partial / hub.WEIGHTS_NAME, weights_dtype)
+        with model.weights_lock:  # another thread may be in `fit`
+            weight_files.save_weights(model, partial / hub.WEIGHTS_NAME, weights_dtype)
 
     def finish(old, partial):
         check_replaceable(old)
