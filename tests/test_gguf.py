@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from zoo.checkpoints import gguf
-from zoo.checkpoints.gguf import blocks
-from zoo.checkpoints.opening import open_tensors
-from zoo.checkpoints.tensors import InMemory
+from zoo.checkpoints.formats import gguf
+from zoo.checkpoints.formats.gguf import blocks
+from zoo.checkpoints.formats.opening import open_tensors
+from zoo.checkpoints.formats.tensors import InMemory
 
 pytestmark = pytest.mark.backend_free
 

@@ -95,6 +95,15 @@ def test_each_family_lowers_for_cuda(name, dtype, monkeypatch):
 
 
 @on_jax
+def test_products_are_of_whole_float32_where_equality_is_claimed():
+    import jax
+
+    x = ops.ones((4, 4))
+    module = jax.export.export(jax.jit(ops.matmul), platforms=["cuda"])(x, x).mlir_module()
+    assert "precision = [HIGHEST, HIGHEST]" in module
+
+
+@on_jax
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_asks_cudnn_for_no_lstm(dtype, monkeypatch):
     """Which JAX says no to only when the call is lowered, too late to go another way."""

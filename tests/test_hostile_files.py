@@ -11,9 +11,9 @@ import pytest
 
 from tests import hostile_cases as cases
 from tests import hostile_gguf
-from zoo.checkpoints import gguf, keras_files, sentencepiece
-from zoo.checkpoints.opening import open_tensors
-from zoo.checkpoints.torch_files import read_tensors
+from zoo.checkpoints.formats import gguf, keras_files, sentencepiece
+from zoo.checkpoints.formats.opening import open_tensors
+from zoo.checkpoints.formats.torch_files import read_tensors
 
 pytestmark = pytest.mark.backend_free
 

@@ -184,7 +184,8 @@ def test_a_trained_head_keeps_its_labels(classifier, labels):
     _, folder = classifier
     with pytest.raises(ValueError, match=r"labels must be those .* \['a', 'b', 'c'\].*'backbone'"):
         zoo.load(folder, labels=labels)
-    assert zoo.load(folder, labels=["a", "b", "c"]).labels == ("a", "b", "c")
+    for same in (["a", "b", "c"], ("a", "b", "c"), np.array(["a", "b", "c"])):
+        assert zoo.load(folder, labels=same).labels == ("a", "b", "c")
     assert zoo.load(folder, weights=False, labels=labels).labels == tuple(labels)
 
 

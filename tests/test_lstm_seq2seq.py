@@ -209,7 +209,7 @@ def test_the_start_values_and_dropouts(task):
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="attention must be one of 'luong', 'bahdanau', None; got"):
+    with pytest.raises(ValueError, match="attention must be one of luong, bahdanau, None; got"):
         LSTMSeq2Seq(300, 1, 16, attention="dot")
     with pytest.raises(ValueError, match="attention must be one of"):
         RecurrentDecoder(1, 16, attention="dot")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.checkpoints import sentencepiece
+from zoo.checkpoints.formats import sentencepiece
 from zoo.tokenizers import Tokenizer
 
 pytestmark = pytest.mark.backend_free

@@ -10,10 +10,10 @@ import pytest
 import safetensors.numpy
 
 from tests.torch_zip import torch_zip
-from zoo.checkpoints import gguf, safetensors_files
-from zoo.checkpoints.opening import open_tensors
-from zoo.checkpoints.tensors import InMemory, Tensors
-from zoo.checkpoints.torch_files import TorchFile
+from zoo.checkpoints.formats import gguf, safetensors_files
+from zoo.checkpoints.formats.opening import open_tensors
+from zoo.checkpoints.formats.tensors import InMemory, Tensors
+from zoo.checkpoints.formats.torch_files import TorchFile
 
 pytestmark = pytest.mark.backend_free
 

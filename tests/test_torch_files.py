@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.torch_zip import number, tensor, text, torch_zip, zip_of
-from zoo.checkpoints import pickles
-from zoo.checkpoints.torch_files import read_tensors
+from zoo.checkpoints.formats import pickles
+from zoo.checkpoints.formats.torch_files import read_tensors
 
 pytestmark = pytest.mark.backend_free
 

@@ -10,11 +10,12 @@ import json
 import keras
 
 from zoo import arguments, hub
-from zoo import weights as weight_files
 from zoo.arguments import shown
+from zoo.data.labels import check_labels_list
 from zoo.models import FAMILIES
 from zoo.tasks import TASKS
 from zoo.tokenizers import SpecialTokens
+from zoo.weights_file import strict_json
 
 FORMAT_VERSION = 1
 MAX_CONFIG_BYTES = 2**20
@@ -85,7 +86,7 @@ def read_object(path):
     size = path.stat().st_size
     if size > MAX_CONFIG_BYTES:
         raise ValueError(f"{path} must be at most {MAX_CONFIG_BYTES} bytes; got {size}.")
-    return weight_files.strict_json(path.read_bytes(), path)
+    return strict_json(path.read_bytes(), path)
 
 
 def choose(what, name, table, source):
@@ -144,6 +145,8 @@ def with_overrides(config, task, overrides):
         given = {name: overrides[name] for name in arguments.taken(cls) if name in overrides}
         if isinstance(given.get("dtype"), keras.DTypePolicy):
             given["dtype"] = given["dtype"].name
+        if hasattr(given.get("labels"), "tolist"):  # of NumPy or pandas
+            given["labels"] = check_labels_list(given["labels"].tolist())
         changed[section] = {**changed[section], **given}
         arguments.check(cls, changed[section], "zoo.load")
     return changed

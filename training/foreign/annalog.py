@@ -7,7 +7,8 @@ each side, a head of its own, and no norms after the stacks.
 
 from zoo.training.foreign import arrays, lookup
 
-from zoo.checkpoints import pickles, tables, torch_files
+from zoo.checkpoints import tables
+from zoo.checkpoints.formats import pickles, torch_files
 from zoo.models import Transformer
 from zoo.tasks import Seq2SeqLM
 

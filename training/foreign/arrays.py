@@ -2,6 +2,7 @@
 
 from zoo import weights as weight_files
 from zoo.checkpoints import engine
+from zoo.weights_file import is_finite
 
 
 def fill(model, arrays, table, source):
@@ -37,7 +38,7 @@ class Arrays:
         self.source = source
 
     def read(self, name):
-        if not weight_files.is_finite(self.arrays[name]):
+        if not is_finite(self.arrays[name]):
             raise ValueError(
                 f"Weights must be finite, but {name!r} in {self.source} holds NaN or infinity: it "
                 "is damaged, or training had diverged. Use another file."

@@ -14,7 +14,7 @@ encoder here, `FILLER` and the end token are such vectors, and a source must be 
 import numpy as np
 from zoo.training.foreign import arrays, lookup
 
-from zoo.checkpoints import keras_files
+from zoo.checkpoints.formats import keras_files
 from zoo.checkpoints.tables import Joined
 from zoo.models import LSTMSeq2Seq
 from zoo.tasks import Seq2SeqLM

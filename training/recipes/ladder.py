@@ -25,6 +25,7 @@ from zoo.training.schedules import WarmupStableDecay
 
 import zoo
 from zoo.data.token_files import TokenFile, write_token_file
+from zoo.files import write_atomically
 from zoo.models import GPT, LSTM
 from zoo.objectives import continued_rows
 from zoo.tokenizers import BytePairTokenizer, Tokenizer
@@ -206,7 +207,7 @@ def main():
             path = args.output / corpus / f"{name}.json"
             if not path.exists():
                 result = climb(args, corpus, name)
-                path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+                write_atomically(path, json.dumps(result, indent=2) + "\n")
                 print(corpus, name, result, flush=True)
     found = {
         corpus: {
@@ -216,8 +217,7 @@ def main():
         }
         for corpus in CORPORA
     }
-    args.report.mkdir(parents=True, exist_ok=True)
-    (args.report / "ladder.md").write_text(table(found), encoding="utf-8")
+    write_atomically(args.report / "ladder.md", table(found))
     draw(found, args.report / "ladder.png")
     print(table(found))
 

@@ -3,6 +3,10 @@
 Each backend has a folder here with the same names in it; all other code imports `backend` and calls
 those names, and never asks which one it got. Keras' private modules are touched here alone.
 
+Products of float32 are as precise as each backend has them: on a GPU, JAX and TensorFlow round
+their factors to TF32, and PyTorch those of its LSTM. That is left as users know it. Where equality
+is claimed, in the tests, TF32 is off; see tests/conftest.py.
+
     compile_function, compile_loop      functions of a model, compiled for their shapes
     product, take_rows, recompute       matrix products, rows of a table, cheap steps taken twice
     attention, hide                     the attention kernel; scores that a mask hides

@@ -7,6 +7,7 @@ from zoo import weights as weight_files
 from zoo.backends import backend
 from zoo.checkpoints.tables import rules
 from zoo.shared_weights import head_names, head_of
+from zoo.weights_file import WeightsFile
 
 OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in the oldest files
 
@@ -40,7 +41,7 @@ def fill(model, path, family, task, heads):
     known = {name for part in (shared, of_task) for one in part.values() for name in one.names}
     refused, _ = family.refused_heads.get(task, ((), None))
     known.update(family.unused, family.tied, refused)
-    file = weight_files.WeightsFile(path)
+    file = WeightsFile(path)
     reader = Reader(file, known_names(file.tensors, family, path))
     missing = set() if heads == "all" else missing_heads(model, table, reader.tensors, heads)
     wanted = {name: table.get(name) for name in variables if name not in missing}

@@ -2,9 +2,9 @@
 
 import json
 
-from zoo import weights as weight_files
 from zoo.arguments import shown
 from zoo.config import read_object
+from zoo.weights_file import damaged
 
 POOLING_NAME = "1_Pooling/config.json"
 MODULES_NAME = "modules.json"
@@ -52,4 +52,4 @@ def module_kinds(path):
         modules = json.loads(path.read_text(encoding="utf-8"))
         return [module["type"].split(".")[-1] for module in modules]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise weight_files.damaged(path, "it must list modules, each with its type") from None
+        raise damaged(path, "it must list modules, each with its type") from None

@@ -9,6 +9,7 @@ from zoo.exporting.graph_functions import (
     MAX_NEW_TOKENS,
     SAMPLING,
     TEXT,
+    as_padded,
     graph_function,
     length_rule,
     longest_of,
@@ -71,7 +72,7 @@ def generate_signature(model, tokenizer):
         rules = length_rule(max_new_tokens), *sampling_rules(temperature, top_p)
         text = require_rules(as_utf8(text), *rules)
         prompts = fill_empty(tokenizer.encode(text), start_id)
-        token_ids = prompts.to_tensor()
+        token_ids, lengths = as_padded(prompts)
         if not math.isinf(most):
             longest = longest_of(prompts)
             token_ids = require(
@@ -83,7 +84,6 @@ def generate_signature(model, tokenizer):
                 "and",
                 max_new_tokens,
             )
-        lengths = tf.cast(prompts.row_lengths(), "int32")
         sampling = max_new_tokens, temperature, top_p, seed
         new_text = tokenizer.decode(draw(model.decoder, token_ids, lengths, *sampling))
         return {"text": tf.strings.join([text, new_text])}

@@ -57,6 +57,16 @@ def require_ids(token_ids, backbone):
     )
 
 
+def as_padded(rows):
+    """Ragged rows of ids as int32 `(batch, length)`, a column at least, and int32 lengths.
+
+    Without columns, TensorFlow could not tell how many rows an empty tensor has.
+    """
+    length = tf.maximum(longest_of(rows), 1)
+    shape = tf.stack([tf.cast(rows.nrows(), "int32"), length])
+    return rows.to_tensor(shape=shape), tf.cast(rows.row_lengths(), "int32")
+
+
 def longest_of(rows):
     """The length of the longest ragged row, int32; 0 without any."""
     return tf.cast(tf.reduce_max(tf.concat([rows.row_lengths(), [0]], axis=0)), "int32")

@@ -7,6 +7,7 @@ from zoo.exporting.graph_functions import (
     MAX_NEW_TOKENS,
     SAMPLING,
     TEXT,
+    as_padded,
     graph_function,
     length_rule,
     longest_of,
@@ -135,11 +136,7 @@ class GraphPairs:
         )
         ids = ids.with_flat_values(checked)
         *before, end = (tf.fill([ids.nrows(), 1], i) for i in (*self.before_source, self.end_id))
-        rows = tf.concat([*before, ids, end], axis=1)
-        # Attention reads no rows if they are a token long.
-        length = tf.maximum(longest_of(rows), 1)
-        shape = tf.stack([tf.cast(ids.nrows(), "int32"), length])
-        return rows.to_tensor(shape=shape), tf.cast(rows.row_lengths(), "int32")
+        return as_padded(tf.concat([*before, ids, end], axis=1))
 
     def length_rules(self, max_new_tokens):
         fits = (

@@ -32,7 +32,7 @@ class EncoderTask(Task):
         return LengthBuckets(examples, batch_size, shuffle, self.backbone.max_length, seed)
 
     def freeze(self, what):
-        """Leave some weights as they are.
+        """Leave some weights as they are. The next `fit` starts with an optimizer that knows.
 
         Args:
             what: `"backbone"`; or an int n for all of the backbone but its last n blocks; or
@@ -48,8 +48,7 @@ class EncoderTask(Task):
                 "freeze must be 'backbone', None, or how many of the last blocks to train, from 0 "
                 f"to {len(blocks)}; got {what!r}."
             )
+        last = blocks[len(blocks) - what :] if is_count else []
         self.backbone.trainable = True
-        if what == "backbone" or is_count:
-            last = blocks[len(blocks) - what :] if is_count else []
-            for layer in self.backbone.layers:
-                layer.trainable = layer in last
+        for layer in self.backbone.layers:  # each: on TensorFlow, one that is True tells no other
+            layer.trainable = what is None or layer in last

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from zoo.checkpoints import checks
-from zoo.checkpoints.gguf import blocks
-from zoo.checkpoints.gguf.blocks import BLOCKS
-from zoo.checkpoints.gguf.header import Header
-from zoo.checkpoints.tensors import Tensors
-from zoo.weights import damaged
+from zoo.checkpoints.formats import checks
+from zoo.checkpoints.formats.gguf import blocks
+from zoo.checkpoints.formats.gguf.blocks import BLOCKS
+from zoo.checkpoints.formats.gguf.header import Header
+from zoo.checkpoints.formats.tensors import Tensors
+from zoo.weights_file import damaged
 
 
 class GgufFile(Tensors):

@@ -11,9 +11,9 @@ of PyTorch, `pytorch_model.bin` and its shards; a `.gguf` file has them with all
 import os
 from pathlib import Path
 
-from zoo.checkpoints import checks, gguf, safetensors_files, torch_files
-from zoo.checkpoints.tensors import Tensors
-from zoo.weights import damaged, strict_json
+from zoo.checkpoints.formats import checks, gguf, safetensors_files, torch_files
+from zoo.checkpoints.formats.tensors import Tensors
+from zoo.weights_file import damaged, strict_json
 
 SAFETENSORS = "model.safetensors"
 PICKLED = "pytorch_model.bin"

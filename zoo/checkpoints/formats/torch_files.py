@@ -14,10 +14,10 @@ import math
 
 import numpy as np
 
-from zoo.checkpoints import checks, pickles
-from zoo.checkpoints.tensors import Tensors
-from zoo.checkpoints.torch_storages import is_sizes, num_bytes, open_storages
-from zoo.weights import DTYPES, damaged
+from zoo.checkpoints.formats import checks, pickles
+from zoo.checkpoints.formats.tensors import Tensors
+from zoo.checkpoints.formats.torch_storages import is_sizes, num_bytes, open_storages
+from zoo.weights_file import DTYPES, damaged
 
 MAX_SHARING = 8  # how many times the numbers of a file its tensors may be, where they share them
 

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 
-from zoo.checkpoints.sentencepiece.model import CONTROL, NORMAL, UNKNOWN, USER_DEFINED
+from zoo.checkpoints.formats.sentencepiece.model import CONTROL, NORMAL, UNKNOWN, USER_DEFINED
 
 SPACE = "\u2581"
 AS_IT_STANDS = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
@@ -20,7 +20,7 @@ def to_json(model):
     half-width kana with a voicing mark, or decomposed Hangul.
 
     Args:
-        model: a `zoo.checkpoints.sentencepiece.Model`.
+        model: a `zoo.checkpoints.formats.sentencepiece.Model`.
 
     Returns:
         A str.

@@ -4,10 +4,10 @@ import struct
 
 import numpy as np
 
-from zoo.checkpoints import checks
-from zoo.checkpoints.gguf import blocks
-from zoo.checkpoints.gguf.blocks import BLOCKS
-from zoo.checkpoints.gguf.header import (
+from zoo.checkpoints.formats import checks
+from zoo.checkpoints.formats.gguf import blocks
+from zoo.checkpoints.formats.gguf.blocks import BLOCKS
+from zoo.checkpoints.formats.gguf.header import (
     ALIGNMENT,
     ARRAY,
     DEFAULT_ALIGNMENT,

@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from zoo.weights import damaged
+from zoo.weights_file import damaged
 
 MAX_NAME = 512  # characters of a tensor's name
 MAX_RANK = 8

@@ -3,8 +3,8 @@
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
-from zoo.checkpoints.gguf.reader import GgufFile
-from zoo.checkpoints.gguf.tokenizer import read_tokenizer
-from zoo.checkpoints.gguf.writer import write
+from zoo.checkpoints.formats.gguf.reader import GgufFile
+from zoo.checkpoints.formats.gguf.tokenizer import read_tokenizer
+from zoo.checkpoints.formats.gguf.writer import write
 
 __all__ = ["GgufFile", "read_tokenizer", "write"]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import safetensors
 
-from zoo.checkpoints import checks
-from zoo.checkpoints.tensors import Tensors
+from zoo.checkpoints.formats import checks
+from zoo.checkpoints.formats.tensors import Tensors
 from zoo.files import replacing, write_atomically
-from zoo.weights import CODES, DTYPES, as_bytes, damaged, header_bytes, strict_json
+from zoo.weights_file import CODES, DTYPES, as_bytes, damaged, header_bytes, strict_json
 
 NAME = "model.safetensors"
 MAX_HEADER_BYTES = 4 * 2**20  # 40,000 tensors; the largest published shards have a tenth

@@ -8,8 +8,8 @@ import json
 
 import numpy as np
 
-from zoo.checkpoints import sentencepiece
-from zoo.checkpoints.sentencepiece.model import (
+from zoo.checkpoints.formats import sentencepiece
+from zoo.checkpoints.formats.sentencepiece.model import (
     BYTE,
     CONTROL,
     MAX_PIECES,
@@ -17,7 +17,7 @@ from zoo.checkpoints.sentencepiece.model import (
     UNUSED,
     USER_DEFINED,
 )
-from zoo.weights import damaged
+from zoo.weights_file import damaged
 
 LETTERS = r"[^\r\n\p{L}\p{N}]?\p{L}+"
 ENDINGS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
