@@ -16,6 +16,7 @@ from zoo import checkpoints, hub
 from zoo import weights as weight_files
 from zoo.arguments import shown
 from zoo.config import choose_task, fingerprint, read_config, with_overrides
+from zoo.data.labels import label_names
 from zoo.layers.initializers import weights_follow
 from zoo.models import FAMILIES
 from zoo.shared_weights import load_shared_weights
@@ -71,6 +72,8 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
     elif weights:
         check_weights(folder / hub.WEIGHTS_NAME, config, name)
     tokenizer = choose_tokenizer(folder, config, overrides)
+    if "labels" in overrides:
+        overrides["labels"] = label_names(overrides["labels"])
     changed = with_overrides(config, task, overrides)
     if weights is True and task == config["task"]:
         check_labels(config, changed)

@@ -1,5 +1,7 @@
 """What data must be before anything is made of it."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from zoo.data.labels import require_finite
@@ -40,6 +42,16 @@ def as_array(x):
             "Rows of an array must be equally long; got some of different lengths. Pad them and "
             "pass a padding_mask, or pass text."
         ) from None
+
+
+def as_inputs(x):
+    """Token ids as they came, but by our names, and arrays in the place of lists."""
+    if isinstance(x, (list, tuple)):
+        return as_array(x)
+    if not isinstance(x, Mapping):
+        return x
+    are_lists = {name: isinstance(value, (list, tuple)) for name, value in x.items()}
+    return model_inputs({k: as_array(v) if are_lists[k] else v for k, v in x.items()})
 
 
 def ids_of(x):

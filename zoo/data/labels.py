@@ -10,13 +10,20 @@ from zoo.data.sources import to_list
 NUMBERS = (numbers.Integral, np.bool_)
 
 
+def label_names(labels):
+    """A list of labels in any container; whole numbers and booleans become their names."""
+    return [
+        str(label) if isinstance(label, (str, *NUMBERS)) else label for label in to_list(labels)
+    ]
+
+
 def check_labels_list(labels):
-    """The labels as a list of str; whole numbers and booleans become their names.
+    """As `label_names`, checked.
 
     Raises:
         ValueError: unless these are at least two different names.
     """
-    labels = [str(label) if isinstance(label, NUMBERS) else label for label in to_list(labels)]
+    labels = label_names(labels)
     if len(labels) < 2 or len(set(map(str, labels))) < len(labels):
         raise ValueError(f"labels must be at least two different names; got {labels!r}.")
     for label in labels:
@@ -24,7 +31,7 @@ def check_labels_list(labels):
             raise ValueError(
                 f"A label must be a whole number or a name, a str that is not empty; got {label!r}."
             )
-    return [str(label) for label in labels]
+    return labels
 
 
 def label_ids(given, labels):

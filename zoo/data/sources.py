@@ -5,7 +5,6 @@ Containers of other libraries are known by the names of their types, so that non
 
 import dataclasses
 import itertools
-import types
 from collections.abc import Callable, Iterator, Mapping
 
 import keras
@@ -200,8 +199,7 @@ class Stream:
     @property
     def is_for_keras(self):
         """Whether Keras reads such by itself, if it gives batches of token ids."""
-        is_library = self.transposes or isinstance(self.source, types.GeneratorType)
-        return self.is_sequence or is_library
+        return self.is_sequence or self.transposes
 
     def peek(self):
         """The first element; an iterator still gives it.

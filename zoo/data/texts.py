@@ -59,4 +59,4 @@ def user_level():
         if package not in ("zoo", "keras"):
             break
         level, frame = level + 1, frame.f_back
-    return max(level - 1, 1)
+    return level

@@ -3,7 +3,13 @@
 import numpy as np
 
 from zoo.data.batches import Batches
-from zoo.data.checks import as_array, check_token_ids, check_weights_of_rows, require_something
+from zoo.data.checks import (
+    as_array,
+    as_inputs,
+    check_token_ids,
+    check_weights_of_rows,
+    require_something,
+)
 from zoo.data.labels import class_weights, label_ids, require_equal_counts
 from zoo.data.sources import holds_ids, in_memory, model_inputs, open_stream, to_list
 from zoo.data.streams import IdStream, LazyBatches, Reader, chunks, is_of_ids, with_first
@@ -95,10 +101,10 @@ class Reads:
         if holds_ids(x):
             feed = self.arrays(x, y, sample_weight, class_weight, training)
             return feed | {"batch_size": size, "shuffle": bool(shuffle)}
-        refuse_beside(x, y=y, sample_weight=sample_weight)
         stream = open_stream(x)
         if stream is None:
             raise TypeError(self.kinds(x))
+        refuse_beside(x, y=y, sample_weight=sample_weight)
         if stream.is_one_shot and len(epochs) > 1 and steps is None:
             raise ValueError(
                 f"A {stream.name} can be read only once, so {len(epochs)} epochs need "
@@ -137,8 +143,7 @@ class Reads:
 
     def arrays(self, x, y=None, sample_weight=None, class_weight=None, training=True):
         """`{"x", "y", "sample_weight"}` of token ids in memory, their labels and weights."""
-        x = model_inputs(x)
-        x = as_array(x) if isinstance(x, (list, tuple)) else x
+        x = as_inputs(x)
         if self.labels is not None and y is not None and np.asarray(y).dtype.kind in "OUSb":
             y = label_ids(y, self.labels)
         x, y, sample_weight = self.prepare(x, y, sample_weight, training)

@@ -5,7 +5,7 @@ from keras import ops, tree
 
 from zoo.backends.buckets import bucket, pad_rows
 from zoo.data.batches import Batches
-from zoo.data.checks import as_array, require_something, require_whole
+from zoo.data.checks import as_array, as_inputs, require_something, require_whole
 from zoo.data.sources import holds_ids, model_inputs, open_stream
 from zoo.data.streams import Reader, chunks, is_of_ids, with_first
 from zoo.files import is_path
@@ -127,9 +127,8 @@ class Runs(Reads):
             rows = self.predict_rows(self.rows(found[0]), batch_size, steps, progress)
             return self.gathered(rows)
         if holds_ids(x):
-            x = model_inputs(x)
+            x = as_inputs(x)
             self.check_inputs(x)
-            x = as_array(x) if isinstance(x, (list, tuple)) else x
         elif not isinstance(x, Batches):
             stream = open_stream(x)
             if stream is None:
