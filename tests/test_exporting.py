@@ -454,7 +454,7 @@ def test_a_failing_second_process_is_one_clear_error(model, tmp_path, monkeypatc
     monkeypatch.setattr(zoo.exporting, "save", lambda model, folder: None)
     for last_line, kind, message in (
         ("ValueError: all is lost", RuntimeError, "failed with exit status 1: ValueError: all is"),
-        ("OSError: [Errno 28] No space left on device", OSError, "Cannot save .*the disk is full"),
+        ("OSError: [Errno 28] No space left on device", OSError, "Cannot write .*the disk is full"),
     ):
         failed = subprocess.CompletedProcess([], 1, "", f"a long\ntrace\n{last_line}\n")
         monkeypatch.setattr(subprocess, "run", lambda *args, result=failed, **kwargs: result)

@@ -27,6 +27,9 @@ PRIVATE = [
     "keras.src.backend.torch.optimizers.torch_adam.Adam",
     "keras.src.backend.torch.optimizers.torch_adamw.AdamW",
     "keras.src.losses.loss.unscale_loss_for_distribution",
+    "keras.src.models.cloning",
+    "keras.src.trainers.data_adapters.data_adapter.DataAdapter",
+    "keras.src.trainers.data_adapters.data_adapter_utils",
     "keras.src.trainers.data_adapters.tf_dataset_adapter.TFDatasetAdapter",
     "keras.src.utils.tracking.no_automatic_dependency_tracking",
 ]

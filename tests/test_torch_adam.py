@@ -81,7 +81,8 @@ def test_other_options_keep_keras_own_update(monkeypatch, arguments):
 
 def test_gradients_that_are_not_finite_are_not_hidden():
     model = tiny_gpt(scale=1e30)
-    model.fit(random_ids(2, 9), verbose=0)
+    # Keras' own guard in place of ours, which would put good weights back
+    model.fit(random_ids(2, 9), verbose=0, callbacks=[keras.callbacks.TerminateOnNaN()])
     assert not np.isfinite(ops.convert_to_numpy(model.weights[0])).all()
 
 
