@@ -61,7 +61,7 @@ def with_weights(model, scale=0.3):
     """Weights drawn by NumPy, so that every backend has the same."""
     rng = np.random.default_rng(0)
     for weight in sorted(model.weights, key=lambda w: w.path):
-        centre = 1.0 if weight.path.endswith("gamma") else 0.0
+        centre = 1.0 if weight.path.endswith(("gamma", "norm/scale")) else 0.0
         weight.assign(centre + scale * rng.normal(size=weight.shape))
     return model
 

@@ -114,7 +114,7 @@ def test_no_weight_decay_pulls_at_biases_and_norms(kept):
             one.optimizer.apply([ops.zeros(w.shape, w.dtype) for w in one.trainable_variables])
             for weight in one.weights:
                 is_same = (before[weight.path] == ops.convert_to_numpy(weight)).all()
-                is_kept = weight.name in ("bias", "beta", "gamma")
+                is_kept = weight.name in ("bias", "beta", "gamma", "scale")
                 assert is_same == (is_kept or not before[weight.path].any()), weight.path
 
 

@@ -6,6 +6,8 @@ import statistics
 import keras
 from zoo.training.schedules import WarmupStableDecay
 
+from zoo.optimizers import NOT_DECAYED
+
 
 def usual_optimizer(peak, num_rows, batch_size, epochs, weight_decay=0.01):
     """AdamW with a tenth of the steps to its peak and a straight line down from there."""
@@ -13,7 +15,7 @@ def usual_optimizer(peak, num_rows, batch_size, epochs, weight_decay=0.01):
     warmup = max(1, steps // 10)
     schedule = WarmupStableDecay(peak, warmup, steps - warmup, steps)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay, global_clipnorm=1.0)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     return optimizer
 
 

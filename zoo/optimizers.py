@@ -7,7 +7,8 @@ simplification (Devlin et al., 2019, https://arxiv.org/abs/1810.04805, do withou
 import keras
 from keras import ops
 
-NOT_DECAYED = ("bias", "beta", "gamma")  # names of weights
+# Patterns of names; the gain of an RMS norm is its scale.
+NOT_DECAYED = ("bias", "beta", "gamma", "^scale$")
 WARMUP_STEPS = 4000
 
 

@@ -35,6 +35,7 @@ import zoo
 from zoo.layers import SinusoidalPositions
 from zoo.models import BERT
 from zoo.objectives import split_sentences
+from zoo.optimizers import NOT_DECAYED
 from zoo.tasks import BertPretrainer
 from zoo.tokenizers import Tokenizer, WordPieceTokenizer
 
@@ -111,7 +112,7 @@ def train(args):
         adam_lr_ratio=3.0,
         global_clipnorm=1.0,
     )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     model.compile(optimizer=optimizer)
 
     rows = model.batches(load_sentences(args.data / "train.npz"), args.batch_size, SEED)

@@ -21,6 +21,7 @@ from zoo.training.schedules import WarmupStableDecay
 
 from zoo.data.token_files import PackedRows, TokenFile, write_token_file
 from zoo.models import GPT
+from zoo.optimizers import NOT_DECAYED
 from zoo.tasks.causal_lm import CausalLM
 from zoo.tokenizers import BytePairTokenizer, Tokenizer
 
@@ -58,7 +59,7 @@ def train(args):
     optimizer = keras.optimizers.Muon(
         schedule, adam_beta_2=0.98, weight_decay=0.1, adam_weight_decay=0.0, global_clipnorm=1.0
     )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     model.compile(optimizer=optimizer)
 
     rows = PackedRows(

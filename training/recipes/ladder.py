@@ -28,6 +28,7 @@ from zoo.data.token_files import TokenFile, write_token_file
 from zoo.files import write_atomically
 from zoo.models import GPT, LSTM
 from zoo.objectives import continued_rows
+from zoo.optimizers import NOT_DECAYED
 from zoo.tokenizers import BytePairTokenizer, Tokenizer
 
 CORPORA = {"wikitext-2": ("wikitext-2",), "books": gpt_small.CORPORA}
@@ -117,7 +118,7 @@ def fit(name, tokenizer, stream, dropout):
     optimizer = Muon(
         schedule, adam_beta_2=0.98, weight_decay=0.1, adam_weight_decay=0.0, global_clipnorm=1.0
     )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     model.compile(optimizer)
     if name == "lstm":
         x, y, _ = continued_rows(stream, num_rows, length)

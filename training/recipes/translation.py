@@ -36,6 +36,7 @@ from zoo.training.text_metric import TextMetric
 
 import zoo
 from zoo.models import LSTMSeq2Seq, Transformer
+from zoo.optimizers import NOT_DECAYED
 from zoo.tokenizers import BytePairTokenizer, Tokenizer
 
 # Of a set: sacrebleu's tokenizer of its targets, and the vocabulary's size.
@@ -94,7 +95,7 @@ def train(args):
     steps = steps_per_epoch * args.epochs
     schedule = WarmupStableDecay(args.peak, min(200, steps // 10), steps // 2, steps)
     optimizer = Muon(schedule, adam_beta_2=0.98, weight_decay=0.1, adam_weight_decay=0.0)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     model.compile(optimizer)
     targets = model.tokenizer.encode([target for _, target in parts["train"]])
     tokens = sum(len(ids) + 1 for ids in targets)
