@@ -77,7 +77,7 @@ def test_each_family_lowers_for_cuda(name, dtype, monkeypatch):
     """Forward, decoding step and gradient, with the attention kernel that a GPU gets."""
     import jax
 
-    from zoo.backends.common import with_weights as with_values
+    from zoo.backends.compiled import with_weights as with_values
 
     monkeypatch.setattr("zoo.layers.attention.backend.writes_attention_out", lambda *_: False)
     with weights_follow():
@@ -86,7 +86,7 @@ def test_each_family_lowers_for_cuda(name, dtype, monkeypatch):
     functions = [lambda: model(inputs_of(model)), loss_of(model)]
     if name in DECODERS:
         functions.append(step_of(model))
-    forward, loss, *steps = (with_values(model, function) for function in functions)
+    forward, loss, *steps = (with_values(model.variables, f) for f in functions)
     gradient = jax.grad(loss, allow_int=True)
     for function in (forward, gradient, *steps):
         exported = jax.export.export(jax.jit(function), platforms=["cuda"])(values)

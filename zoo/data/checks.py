@@ -78,6 +78,22 @@ def check_token_ids(x, backbone):
             f"A sequence must fit into the context of {backbone.max_length} tokens; got "
             f"{token_ids.shape[1]}. Shorten or split the text."
         )
+    if isinstance(x, dict):
+        check_padding(x, backbone)
+
+
+def check_padding(inputs, backbone):
+    """Refuse masks with padding before a token, where the model relies on causality to hide it."""
+    inputs = model_inputs(inputs)
+    for name in backbone.right_padded:
+        if inputs.get(name) is not None:
+            is_real = as_array(inputs[name]).astype("bool")
+            if (is_real[:, 1:] & ~is_real[:, :-1]).any():
+                raise ValueError(
+                    f"{name}: a {type(backbone).__name__} needs its padding on the right of each "
+                    "row, where no token sees it; got a row with padding before a token. Put the "
+                    "padding behind the tokens."
+                )
 
 
 def check_labels(x, y, sample_weight, backbone):

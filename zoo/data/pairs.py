@@ -6,7 +6,7 @@ import numpy as np
 
 from zoo.backends.buckets import LENGTHS, bucket
 from zoo.data.batches import LengthBuckets, Splits, padded_length
-from zoo.data.checks import check_labels, check_token_ids
+from zoo.data.checks import check_labels, check_padding, check_token_ids
 from zoo.data.labels import checked_weights
 from zoo.data.sources import to_list
 from zoo.data.texts import filled, is_text, user_level, warn_dropped
@@ -50,7 +50,8 @@ def check_pair_inputs(x, backbone):
             f"'decoder_token_ids'; got {got}."
         )
     for name in ("token_ids", "decoder_token_ids"):
-        check_token_ids({"token_ids": x[name]}, backbone)
+        check_token_ids(x[name], backbone)
+    check_padding(x, backbone)
 
 
 def check_pair_arrays(x, y, sample_weight, backbone):

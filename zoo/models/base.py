@@ -52,6 +52,7 @@ class Backbone(TokenModel):
         tasks: names of the tasks that it can do.
         arguments: `{name: what it may be}` of the arguments that it may take; see `zoo.arguments`.
         head: a `Dense` to the vocabulary, or None where the head is the tied table.
+        right_padded: names of masks whose padding stands on the right, where causality hides it.
         is_recurrent: bool, whether what it keeps of the tokens before is a state, which has no
             length, and which padding would change.
         default_pooling: what `zoo.TextClassifier` makes of its hidden states.
@@ -73,6 +74,7 @@ class Backbone(TokenModel):
             "dtype": DTYPES,
         }
     )
+    right_padded = ()
     is_recurrent = False
     default_pooling = "first"
 

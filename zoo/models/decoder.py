@@ -29,6 +29,8 @@ class Decoder(Backbone):
         Hidden states `(batch, length, hidden_dim)`, to be ignored at padding.
     """
 
+    right_padded = ("padding_mask",)
+
     def __init__(
         self,
         *,

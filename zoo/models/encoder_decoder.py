@@ -37,6 +37,7 @@ class EncoderDecoder(Backbone):
     """
 
     optional_inputs = ("padding_mask", "decoder_padding_mask")
+    right_padded = ("decoder_padding_mask",)
 
     def __init__(
         self,

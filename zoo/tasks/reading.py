@@ -210,7 +210,7 @@ class Reads:
         x = model_inputs(x)
         ids = x.get("token_ids") if isinstance(x, dict) else x
         if ids is not None and np.ndim(ids) == 2:
-            check_token_ids({"token_ids": ids}, self.backbone)
+            check_token_ids(x if isinstance(x, dict) else ids, self.backbone)
 
     def check_vocabulary(self, batches):
         """Refuse rows of a token file whose tokens are not all the backbone's."""
