@@ -1,5 +1,6 @@
 # make demo     install into .venv and run the quickstart (BACKEND=jax|torch|tensorflow)
 # make test     install, lint, then the whole suite under each of the three backends
+# make test-all the same, with what is slow to compile on all of them and 10,000 mutants of each format
 # make bench    install the peers too, measure side by side, write benchmarks/RESULTS.md (half an hour)
 # make gpu      on a machine with a GPU: acceptance and speed, writes benchmarks/RESULTS-GPU.md (8 minutes)
 # make lint     ruff and the import contracts
@@ -28,7 +29,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 TOKENIZ
 QUICK_COMPILER := XLA_FLAGS="--xla_cpu_multi_thread_eigen=false \
 	--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
-.PHONY: demo test bench gpu lint format clean install $(BACKENDS:%=test-%)
+.PHONY: demo test test-all bench gpu lint format clean install $(BACKENDS:%=test-%)
 
 demo: install
 	KERAS_BACKEND=$(BACKEND) $(BIN)/python examples/quickstart.py
@@ -38,6 +39,9 @@ test: install
 	$(MAKE) --no-print-directory lint
 	@set -e; for backend in $(BACKENDS); do $(MAKE) --no-print-directory test-$$backend; done
 	@echo; echo "All tests passed under: $(BACKENDS)"
+
+test-all:
+	$(MAKE) --no-print-directory test PYTEST_ARGS="--everywhere $(PYTEST_ARGS)"
 
 $(BACKENDS:%=test-%): test-%: install
 	@echo; echo "================ tests under $* ================"

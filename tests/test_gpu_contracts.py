@@ -71,7 +71,10 @@ def step_of(model):
 
 
 @on_jax
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["float32", pytest.param("bfloat16", marks=pytest.mark.slow_to_compile), "float16"],
+)
 @pytest.mark.parametrize("name", FAMILIES)
 def test_each_family_lowers_for_cuda(name, dtype, monkeypatch):
     """Forward, decoding step and gradient, with the attention kernel that a GPU gets."""

@@ -174,6 +174,7 @@ def test_every_container_gives_the_loss_of_a_list(task, container):
     assert seen["loss"] == pytest.approx(expected["loss"], rel=1e-4)
 
 
+@pytest.mark.slow_to_compile
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_fit_reads_every_container_and_so_does_validation(task, container):
     _, model, x, y = task
