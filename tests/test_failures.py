@@ -160,7 +160,15 @@ def test_a_loss_that_throws_when_it_is_first_traced(tmp_path):
         verb(X, Y)
 
 
-def test_ctrl_c_within_a_step_leaves_weights(backend):
+@pytest.fixture
+def heeds_ctrl_c():
+    """Started in the background, a process ignores the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_within_a_step_leaves_weights(backend, heeds_ctrl_c):
     """The signal comes while the step has the weights: at its end they are back in their place."""
     model = tiny_gpt()
     model.fit(X, Y, verbose=0)
