@@ -13,7 +13,7 @@ pytestmark = pytest.mark.backend_free
 
 theirs = pytest.importorskip("sentencepiece")
 
-ROOT = Path(__file__).parents[1]
+BOOK = Path(__file__).parents[1] / "examples" / "data" / "alice_chapters_11_and_12.txt"
 WORDS = (
     *(
         "naïve",
@@ -62,7 +62,7 @@ WORDS = (
 def lines():
     """Real lines, and words of many scripts in a row with spaces of all sorts."""
     rng = np.random.default_rng(0)
-    texts = [line for path in sorted(ROOT.glob("*.md")) for line in path.read_text().splitlines()]
+    texts = BOOK.read_text(encoding="utf-8").splitlines()
     words = sorted({word for text in texts for word in text.split()})
     spaces = [" ", " ", " ", "  ", "   ", "", "\t", "\u00a0"]
     for _ in range(3000):
