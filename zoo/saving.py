@@ -114,7 +114,7 @@ def make_config(model):
         "special_tokens": {} if is_usual else special_tokens.get_config(),
         "tokenizer": "" if tokenizer is None else fingerprint(tokenizer),
         "frozen": model.frozen,
-        "card": {},
+        "card": {"source": model.source} if model.source else {},
     }
     config = {name: value for name, value in config.items() if value or name not in SILENT}
     check_arguments(config, "zoo.save")
@@ -198,7 +198,7 @@ tags:
 - zoo
 - {config["family"]}
 - {config["task"]}
----
+{base_model(config)}---
 
 {MARK}
 
@@ -217,3 +217,9 @@ model = zoo.load("path/to/{name}")
 |---|---|
 {rows}
 """
+
+
+def base_model(config):
+    """The line of a card that names the model on the hub that this one was made from."""
+    source = config.get("card", {}).get("source", "")
+    return f"base_model: {source.removeprefix(hub.PREFIX).split('@')[0]}\n" if source else ""
