@@ -22,13 +22,11 @@ class Hub:
         lies: names of files whose size the hub tells wrong.
         changed: names of files of which other bytes are sent.
         fetched: names of the files that were sent, in order.
-        offline: whether every connection is closed at once.
     """
 
     def __init__(self):
         self.models, self.private = {}, set()
         self.cut, self.lies, self.changed, self.fetched = 0, set(), set(), []
-        self.offline = False
 
 
 def entry(name, data, hub):
@@ -47,6 +45,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+    def address(self):
+        return f"http://{self.headers['Host']}"
 
     def answer(self, status, contents=None, **headers):
         data = b"" if contents is None else json.dumps(contents).encode()
@@ -67,10 +68,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return None
 
     def do_GET(self):
-        if self.hub.offline:
-            self.close_connection = True
-            self.connection.close()
-            return
         path = self.path.split("?")[0]
         api = re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(tree|revision)/([^/]+))?", path)
         file = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
@@ -129,7 +126,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             about = json.loads(data)
             name = f"{about.get('organization') or 'me'}/{about['name'].split('/')[-1]}"
             self.hub.models.setdefault(name, {})
-            self.answer(200, {"url": f"http://hub/{name}", "id": name, "name": name})
+            self.answer(200, {"url": f"{self.address()}/{name}", "id": name, "name": name})
         elif "/preupload/" in self.path:
             files = [
                 {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
@@ -141,7 +138,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 value = json.loads(line)["value"]
                 if "content" in value:
                     self.hub.models[name][value["path"]] = base64.b64decode(value["content"])
-            url = f"http://hub/{name}/commit/{COMMIT}"
+            url = f"{self.address()}/{name}/commit/{COMMIT}"
             self.answer(200, {"commitUrl": url, "commitOid": COMMIT, "success": True})
         else:
             self.answer(200, {})

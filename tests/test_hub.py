@@ -2,12 +2,18 @@
 
 import json
 
+import numpy as np
 import pytest
 from huggingface_hub import constants
+from safetensors.numpy import load
 
 import zoo
 from tests.hub_server import COMMIT, running
 from tests.models import tiny_gpt
+from tests.torch_zip import torch_zip
+from zoo import downloads, hub
+from zoo.short_names import SHORT_NAMES
+from zoo.tensors import InMemory, write_folder
 
 NAME = "me/tiny"
 
@@ -26,11 +32,8 @@ def server(monkeypatch, tmp_path, files):
     with running() as (server, address):
         server.models[NAME] = dict(files)
         monkeypatch.setattr(constants, "ENDPOINT", address)
-        monkeypatch.setattr(
-            constants,
-            "HUGGINGFACE_CO_URL_TEMPLATE",
-            address + "/{repo_id}/resolve/{revision}/{filename}",
-        )
+        template = address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
@@ -63,8 +66,8 @@ def test_an_architecture_alone_fetches_no_weights(server):
 
 def test_without_a_network_the_cache_counts(server, monkeypatch):
     zoo.load(f"hf://{NAME}")
-    for name, value in (("offline", True), ("HF_HUB_OFFLINE", True)):
-        monkeypatch.setattr(server if name == "offline" else constants, name, value)
+    for name, value in (("ENDPOINT", "http://127.0.0.1:1"), ("HF_HUB_OFFLINE", True)):
+        monkeypatch.setattr(constants, name, value)
         assert zoo.load(f"hf://{NAME}").source == f"hf://{NAME}@{COMMIT}"
         with pytest.raises(ConnectionError, match=rf"hf://me/other was not.*has hf://{NAME}\."):
             zoo.load("hf://me/other")

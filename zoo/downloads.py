@@ -50,8 +50,10 @@ def download(repo, revision=None, with_weights=True):
     if not with_weights or holds_weights(folder):
         return folder
     with hub_errors(repo, revision):
-        names = weight_files(HfApi().list_repo_files(repo, revision=folder.name), folder, repo)
-        snapshot_download(repo, revision=folder.name, allow_patterns=names)
+        names = HfApi().list_repo_files(repo, revision=folder.name)
+    name = weights_name(names, repo)
+    with hub_errors(repo, revision):
+        snapshot_download(repo, revision=folder.name, allow_patterns=[name])
     if not holds_weights(folder):  # an index had to come before what it names
         with hub_errors(repo, revision):
             snapshot_download(repo, revision=folder.name, allow_patterns=shards_of(folder))
@@ -60,11 +62,11 @@ def download(repo, revision=None, with_weights=True):
     return folder
 
 
-def weight_files(names, folder, repo):
+def weights_name(names, repo):
     """The file that has a model's weights, or the index that says which files have."""
     for name in (NAME, f"{NAME}{INDEX}", PICKLED, f"{PICKLED}{INDEX}"):
         if name in names:
-            return [name]
+            return name
     found = ", ".join(sorted(names)[:NAMED])
     raise FileNotFoundError(
         f"hf://{repo} has no weights that zoo reads: there must be a {NAME} or a {PICKLED}, or "
