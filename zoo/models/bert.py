@@ -42,7 +42,6 @@ class BERT(Backbone):
     family = "bert"
     tasks = ENCODER_TASKS
     arguments = Backbone.arguments | {"num_segments": Integer(0, 2**8)}
-    separators_between = 1  # separator tokens between two texts of a row
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ class GPT(Decoder):
     """
 
     family = "gpt"
-    tasks = ("causal_lm",)
+    tasks = ("causal_lm", "text_classification")
 
     def __init__(
         self,
