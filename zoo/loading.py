@@ -78,6 +78,8 @@ def load(name, task=None, weights=True, freeze=None, revision=None, **overrides)
     elif weights:
         check_weights(folder, config, name)
     tokenizer = choose_tokenizer(folder, config, overrides)
+    if overrides.get("problem") == "regression":
+        overrides.setdefault("labels", ["score"])
     if "labels" in overrides:
         overrides["labels"] = label_names(overrides["labels"])
     changed = with_overrides(config, task, overrides)
