@@ -17,6 +17,7 @@ from zoo import hub
 from zoo.arguments import shown
 from zoo.checkpoints import roles
 from zoo.config import read_object
+from zoo.data.rows import RowFormat
 from zoo.tokenizers import BytePairTokenizer, Tokenizer, WordPieceTokenizer
 from zoo.tokenizers.engine import library_errors
 
@@ -81,8 +82,9 @@ def write_tokenizer(model, family, folder):
     """Write the tokenizer of a task so that `AutoTokenizer` makes the rows that the task makes."""
     tokenizer, special_tokens = model.tokenizer, model.special_tokens
     contents = json.loads(tokenizer.to_json()) | {"truncation": None, "padding": None}
-    if hasattr(model, "row_format"):
-        contents["post_processor"] = row_processor(model.row_format, contents)
+    if "cls_token" in family.roles.values():  # the rows of encoders begin and end with tokens
+        form = RowFormat(tokenizer, model.backbone, special_tokens)
+        contents["post_processor"] = row_processor(form)
     names = roles.their_names(special_tokens, family.roles, tokenizer)
     inputs = ["input_ids", "attention_mask"]
     if "segment_ids" in getattr(model.backbone, "optional_inputs", ()):
@@ -99,7 +101,7 @@ def write_tokenizer(model, family, folder):
     write_json(folder / roles.SPECIAL_TOKENS_NAME, names)
 
 
-def row_processor(form, contents):
+def row_processor(form):
     """The post_processor of a tokenizer.json that lays out rows as a `RowFormat` does."""
     tokenizer = form.tokenizer
     start, separator = (tokenizer.id_to_token(i) for i in (form.start_id, form.separator_id))
