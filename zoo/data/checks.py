@@ -23,6 +23,12 @@ def require_whole(name, value, smallest=1):
         raise ValueError(f"{name} must be a whole number of at least {smallest}; got {value!r}.")
 
 
+def require_bool(name, value):
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False; got {value!r}.")
+
+
 def is_array(x):
     """Whether `x` is an array of numbers of any kind, or nested lists that stand for one."""
     return hasattr(x, "__array__") or isinstance(x, (list, tuple))

@@ -5,6 +5,7 @@ from zoo.layers.blocks import TransformerBlock
 from zoo.layers.embedding import TokenEmbedding, take_rows
 from zoo.layers.encoder_parts import (
     Bias,
+    LastToken,
     MeanPooling,
     Pooler,
     PredictionTransform,
@@ -40,6 +41,7 @@ __all__ = [
     "BidirectionalLSTM",
     "FeedForward",
     "LSTMLayer",
+    "LastToken",
     "LockedDropout",
     "LuongAttention",
     "MeanPooling",

@@ -55,7 +55,9 @@ class Backbone(TokenModel):
         right_padded: names of masks whose padding stands on the right, where causality hides it.
         is_recurrent: bool, whether what it keeps of the tokens before is a state, which has no
             length, and which padding would change.
+        reads_on: bool, whether a position sees only those before it.
         default_pooling: what `zoo.TextClassifier` makes of its hidden states.
+        separators_between: int, separator tokens between two texts of a row.
     """
 
     family = None
@@ -76,6 +78,8 @@ class Backbone(TokenModel):
     )
     right_padded = ()
     is_recurrent = False
+    reads_on = False
+    separators_between = 1
     default_pooling = "first"
 
     def __new__(cls, *args, **kwargs):

@@ -5,16 +5,18 @@ from types import MappingProxyType
 import keras
 
 from zoo import optimizers
+from zoo.arguments import check_values, shown, taken
 from zoo.backends import backend
 from zoo.data.checks import as_array
-from zoo.data.sources import holds_numbers, to_list
-from zoo.data.texts import filled
-from zoo.models.base import TokenModel
+from zoo.data.encoding import encoded
+from zoo.data.sources import holds_numbers, texts_of
+from zoo.layers.base import bound_arguments
+from zoo.models.base import Backbone, TokenModel
 from zoo.tasks.alterations import KINDS, alter, altered
 from zoo.tasks.guards import StopsAtNaN
 from zoo.tasks.losses import of_logits
 from zoo.tasks.runs import Runs
-from zoo.tokenizers import SpecialTokens
+from zoo.tokenizers import SpecialTokens, Tokenizer
 
 
 class Task(Runs, backend.Trainer, TokenModel):
@@ -35,20 +37,23 @@ class Task(Runs, backend.Trainer, TokenModel):
         arguments: `{name: what it may be}` of the other arguments that it takes, from a config
             too; see `zoo.arguments`.
         heads: names of the layers that it puts on a backbone and that have weights.
+        source: `"hf://owner/name@commit"` that its weights were fetched from, or None.
     """
 
     task_name = None
     arguments = MappingProxyType({})
     heads = ()
+    source = None
+
+    def __new__(cls, *args, **kwargs):
+        instance = super().__new__(cls, *args, **kwargs)
+        if args or kwargs:  # Keras calls __new__ bare while it swaps base classes
+            check_parts(cls, bound_arguments(instance, args, kwargs))
+        return instance
 
     def __init__(self, backbone, tokenizer, *, inputs, outputs, special_tokens=None, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.dtype_policy = backbone.dtype_policy  # by which Keras scales losses
-        if tokenizer is not None and tokenizer.vocab_size > backbone.vocab_size:
-            raise ValueError(
-                f"The tokenizer's {tokenizer.vocab_size} tokens must all be in the backbone's "
-                f"vocabulary; its vocab_size is {backbone.vocab_size}."
-            )
         self.backbone = backbone
         self.tokenizer = tokenizer
         if isinstance(special_tokens, dict):
@@ -149,7 +154,7 @@ class Task(Runs, backend.Trainer, TokenModel):
 
     def encode(self, texts):
         """Token ids of a string or of several, a list of ids for each."""
-        return self.require_tokenizer().encode(filled(to_list(texts)))
+        return encoded(self.require_tokenizer(), texts_of(texts)[0])
 
     @property
     def frozen(self):
@@ -178,6 +183,40 @@ class Task(Runs, backend.Trainer, TokenModel):
         task = cls(**arguments)
         alter(task.sublayers(), **alterations)
         return task
+
+
+def check_parts(cls, arguments):
+    """Before a head is built: a backbone that can do the task, its tokenizer, sound arguments.
+
+    Raises:
+        TypeError: for what is no backbone or no tokenizer.
+        ValueError: for a backbone of other tasks, more tokens than it has, or an argument out of
+            its range.
+    """
+    name = cls.__name__
+    if "backbone" in arguments:
+        backbone, tokenizer = arguments["backbone"], arguments.get("tokenizer")
+        if not isinstance(backbone, Backbone):
+            raise TypeError(
+                f"A {name} is made of a backbone such as zoo.models.BERT or GPT; got "
+                f"{shown(backbone)}."
+            )
+        if backbone.tasks and cls.task_name not in (None, *backbone.tasks):
+            raise ValueError(
+                f"A {name} needs a backbone for {cls.task_name}; a {type(backbone).__name__} is "
+                f"one for {', '.join(backbone.tasks)}."
+            )
+        if not isinstance(tokenizer, Tokenizer | None):
+            raise TypeError(
+                f"tokenizer must be a zoo.tokenizers.Tokenizer or None; got {shown(tokenizer)}."
+            )
+        if tokenizer is not None and tokenizer.vocab_size > backbone.vocab_size:
+            raise ValueError(
+                f"The tokenizer's {tokenizer.vocab_size} tokens must all be in the backbone's "
+                f"vocabulary; its vocab_size is {backbone.vocab_size}."
+            )
+    declared = (cls.arguments.keys() & taken(cls).keys() & arguments.keys()) - {"labels"}
+    check_values(cls, {one: arguments[one] for one in declared}, name)
 
 
 def is_auto(choice):

@@ -10,6 +10,8 @@ from zoo.data.batches import Examples, FullRows, RowBatches
 from zoo.data.checks import check_labels, check_token_ids
 from zoo.data.labels import checked_weights, refuse_labels
 from zoo.data.rows import checked_rows, with_tokens
+from zoo.data.sources import texts_of
+from zoo.data.texts import NothingToLearn
 from zoo.generation import Beam, Request
 from zoo.generation.decoder import context_length
 from zoo.layers import token_nats
@@ -95,12 +97,18 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         """The rows of all documents, packed as they come."""
 
         def documents():
+            is_empty = True
             for x, y, weights in parts:
                 refuse_labels(self, y)
                 if weights is not None:
                     weights = checked_weights(weights, len(x))
                 ids, weights = with_tokens(self.encode(x), weights)
-                yield from zip(ids, [1.0] * len(ids) if weights is None else weights, strict=True)
+                weights = [1.0] * len(ids) if weights is None else weights
+                with_token = [pair for pair in zip(ids, weights, strict=True) if pair[0]]
+                is_empty = is_empty and not with_token
+                yield from with_token
+            if is_empty:
+                raise NothingToLearn("There is nothing to learn from: no text has a token.")
 
         separator = self._separator()
         return packed_batches(documents(), self.row_length, batch_size, separator, training)
@@ -271,7 +279,7 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         """
         self.require_tokenizer()
         start = self.start_of_text("Scoring a text from its first token on")
-        rows = [[start, *ids] for ids in self.encode(texts)]
+        rows = [[start, *ids] for ids in self.encode(texts_of(texts)[0])]
         most = context_length(self.backbone)
         windows = [
             (i, window, num_scored)

@@ -8,6 +8,7 @@ from keras import ops
 
 from zoo.arguments import LENGTH, Number
 from zoo.data.answers import best_spans
+from zoo.data.encoding import encoded
 from zoo.data.formats import QAExample, read_squad
 from zoo.data.labels import checked_weights
 from zoo.data.sources import holds_ids, is_table, table_columns
@@ -160,7 +161,7 @@ class QuestionAnswerer(EncoderTask):
             for what in ("question", "context"):
                 if not getattr(question, what).strip():
                     raise ValueError(f"Question {question.id!r}: its {what} must not be empty.")
-        asked = tokenizer.encode([q.question for q in questions])
+        asked = encoded(tokenizer, [q.question for q in questions])
         num_cut = sum(len(ids) > QUESTION_LENGTH for ids in asked)
         if num_cut:
             warnings.warn(
@@ -169,7 +170,8 @@ class QuestionAnswerer(EncoderTask):
                 stacklevel=user_level(),
             )
         asked = [ids[:QUESTION_LENGTH] for ids in asked]
-        contexts = tokenizer.encode_with_offsets([q.context for q in questions])
+        texts = [q.context for q in questions]
+        contexts = encoded(tokenizer, texts, tokenizer.encode_with_offsets)
         form = self.row_format
         if max(map(len, asked)) >= form.room(True):
             raise ValueError(

@@ -29,6 +29,7 @@ from zoo.tokenizers.texts import as_texts, text_error
 
 FILE_NAME = "tokenizer.json"
 MUCH_UNKNOWN = 0.25  # the share of unknown tokens from which on there is a warning
+MANY_UNKNOWN = 4  # tokens: a name or two may well be unknown
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -266,6 +267,8 @@ class Tokenizer:
             stacklevel: that of `warnings.warn`, counted from the caller.
         """
         if self._has_warned or (share := self.unknown_share(rows)) < MUCH_UNKNOWN:
+            return
+        if share * sum(map(len, rows)) < MANY_UNKNOWN:
             return
         self._has_warned = True
         warnings.warn(
