@@ -4,12 +4,11 @@ import keras
 
 from zoo.arguments import Boolean, Choice
 from zoo.layers import RotaryEmbedding
+from zoo.layers.feedforward import ACTIVATIONS
 from zoo.layers.initializers import Normal
 from zoo.models import rotary
 from zoo.models.decoder import Decoder
 from zoo.models.parts import Parts
-
-ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -34,7 +33,7 @@ class GPTNeoX(Decoder):
             `{"kind": "linear", "factor": 2.0}`; see `zoo.layers.rotary`. None for not at all.
         parallel: bool, whether attention and feed-forward stand side by side, and not one after the
             other.
-        activation: `"gelu"`, `"gelu_tanh"`, `"relu"` or `"silu"`.
+        activation: a name from `zoo.layers.feedforward.ACTIVATIONS`, of the feed-forward.
         attention_bias: bool.
         tied: bool, whether the table of tokens is the head, too.
         dropout: float, on embeddings and residual branches, in training.

@@ -4,13 +4,13 @@ import keras
 
 from zoo.arguments import LENGTH, Boolean, Choice, Flags, Integer
 from zoo.layers import RotaryEmbedding, SwiGLU
+from zoo.layers.feedforward import ACTIVATIONS
 from zoo.layers.initializers import Normal
 from zoo.models import rotary
 from zoo.models.decoder import Decoder
 from zoo.models.parts import Parts
 
 BIASES = ("none", "qkv", "all")
-ACTIVATIONS = ("silu", "gelu", "gelu_tanh", "relu")
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -26,8 +26,7 @@ class Llama(Decoder):
         num_layers: int.
         num_heads: int.
         hidden_dim: int.
-        mlp_dim: int, or None for `8/3 * hidden_dim`, which makes gated layers as large as plain
-            ones of `4 * hidden_dim`.
+        mlp_dim: int, or None for `4 * hidden_dim`.
         num_kv_heads: int, heads of keys and values, a divisor of `num_heads`; None for as many.
         head_dim: int, even, or None for `hidden_dim / num_heads`.
         max_length: int, the longest sequence in tokens.
@@ -43,7 +42,7 @@ class Llama(Decoder):
         attention_bias: `"none"`; `"qkv"` for queries, keys and values, as Qwen2 has; or `"all"`.
         mlp_bias: bool.
         qk_norm: bool, whether each head's queries and keys get an RMS norm, as in Qwen3.
-        activation: `"silu"`, `"gelu"`, `"gelu_tanh"` or `"relu"`, of the gates.
+        activation: a name from `zoo.layers.feedforward.ACTIVATIONS`, of the gates.
         tied: bool, whether the table of tokens is the head, too.
         dropout: float, on embeddings and residual branches, in training.
         attention_dropout: float, on attention probabilities. Above 0 it leaves the fused kernel.
@@ -124,7 +123,7 @@ class Llama(Decoder):
                 output_initializer=residual,
             )
             feed_forward = SwiGLU(
-                mlp_dim or 8 * hidden_dim // 3,
+                mlp_dim or 4 * hidden_dim,
                 activation,
                 use_bias=mlp_bias,
                 kernel_initializer=Normal(0.02),

@@ -93,26 +93,14 @@ class Parts:
             name=name,
         )
 
-    def head(self, vocab_size, hidden_dim, initializer, use_bias=False):
-        """A head of its own, built here, under its own name: only tasks call it."""
-        head = keras.layers.Dense(
-            vocab_size,
-            use_bias=use_bias,
-            kernel_initializer=initializer,
-            dtype=self.dtype,
-            name="head",
-        )
-        head.build((None, hidden_dim))
-        return head
-
     def norm(self, name):
         return NORMS[self.norm_kind](epsilon=self.norm_epsilon, dtype=self.dtype, name=name)
 
-    def head(self, vocab_size, hidden_dim, initializer):
+    def head(self, vocab_size, hidden_dim, initializer, use_bias=False):
         """The head of a model whose embeddings have another table, built: only tasks call it."""
         head = keras.layers.Dense(
             vocab_size,
-            use_bias=False,
+            use_bias=use_bias,
             kernel_initializer=initializer,
             dtype=self.dtype,
             name="head",
