@@ -6,12 +6,11 @@ generation_config.json, of models that write  ·  1_Pooling/, modules.json, of m
 
 from importlib.metadata import version
 
-from zoo import hub
+from zoo import hub, tensors
 from zoo.checkpoints import roles
 from zoo.checkpoints.configs import make_config
 from zoo.checkpoints.engine import TheirTensors
 from zoo.checkpoints.families import FOREIGN
-from zoo.checkpoints.formats import safetensors_files
 from zoo.checkpoints.vocabularies import write_json, write_tokenizer
 from zoo.tasks import CausalLM, Seq2SeqLM
 
@@ -47,8 +46,8 @@ def write_folder(model, folder, weights_dtype=None, max_shard_size="5GB"):
     if isinstance(model, (CausalLM, Seq2SeqLM)):
         ids = roles.their_ids(model.special_tokens, family.roles)
         write_json(folder / roles.GENERATION_CONFIG_NAME, ids)
-    with TheirTensors(model, family, weights_dtype) as tensors:
-        safetensors_files.write_folder(folder, tensors, max_shard_size)
+    with TheirTensors(model, family, weights_dtype) as theirs:
+        tensors.write_folder(folder, theirs, max_shard_size)
 
 
 def family_of(model):
