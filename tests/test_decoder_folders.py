@@ -1,166 +1,128 @@
-"""Decoders of transformers with odd shapes: the same numbers and ids, there and back."""
+"""Decoders of transformers, beside the matrix of `benchmarks.parity`: configs, far positions."""
+
+import json
 
 import numpy as np
 import pytest
-from keras import ops
 
 import zoo
+from benchmarks.parity.check import make_theirs, quiet
+from benchmarks.parity.decoders import DECODERS
+from zoo.checkpoints.configs import preset_config
 from zoo.checkpoints.engine import all_arguments
+from zoo.checkpoints.families import FOREIGN
+from zoo.checkpoints.writing import family_of
+from zoo.models import FAMILIES
 
 transformers = pytest.importorskip("transformers")
-torch = pytest.importorskip("torch")
-
-SIZES = {
-    "vocab_size": 61,
+CAUSAL = {case.name: case for case in DECODERS if case.cls.endswith("ForCausalLM")}
+LLAMA = {
+    "model_type": "llama",
+    "vocab_size": 20,
     "hidden_size": 24,
-    "intermediate_size": 40,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 6,
-    "max_position_embeddings": 32,
-    "initializer_range": 0.3,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "pad_token_id": None,
+    "intermediate_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 8,
 }
-GROUPED = {**SIZES, "num_key_value_heads": 2, "rms_norm_eps": 1e-3}
-LLAMA3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}
-YARN = {"factor": 4.0, "original_max_position_embeddings": 8}
-LAYERS = ["full_attention", "sliding_attention", "full_attention"]
 
 
-def rope(kind="default", base=5e3, **others):
-    return {"rope_parameters": {"rope_type": kind, "rope_theta": base, **others}}
+def task_of(theirs):
+    config = preset_config(theirs, FOREIGN[theirs["model_type"]], "causal_lm", "config.json")
+    return zoo.CausalLM(FAMILIES[config["family"]](**config["backbone"]))
 
 
-CASES = {
-    "llama": ("Llama", {**GROUPED, "head_dim": 6, "tie_word_embeddings": False}),
-    "llama: tied, biases": (
-        "Llama",
-        {**SIZES, "attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True},
-    ),
-    "llama: linear": ("Llama", {**GROUPED, **rope("linear", factor=2.5), "hidden_act": "gelu"}),
-    "llama: llama3": ("Llama", {**GROUPED, **rope("llama3", factor=8.0, **LLAMA3)}),
-    "llama: dynamic": ("Llama", {**GROUPED, **rope("dynamic", factor=2.0)}),
-    "llama: yarn": ("Llama", {**GROUPED, **rope("yarn", **YARN)}),
-    "llama: yarn by two scales": (
-        "Llama",
-        {**GROUPED, **rope("yarn", **YARN, mscale=2.0, mscale_all_dim=0.5, beta_fast=16.0)},
-    ),
-    "mistral": ("Mistral", {**GROUPED, "head_dim": 10, "hidden_size": 26, "sliding_window": 5}),
-    "qwen2": ("Qwen2", {**GROUPED, "tie_word_embeddings": True}),
-    "qwen2: windows": (
-        "Qwen2",
-        {**GROUPED, "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
-    ),
-    "qwen3": ("Qwen3", {**GROUPED, "head_dim": 10, "attention_bias": True}),
-    "qwen3: windows": (
-        "Qwen3",
-        {
-            **GROUPED,
-            "head_dim": 4,
-            "use_sliding_window": True,
-            "sliding_window": 3,
-            "layer_types": LAYERS,
-        },
-    ),
-    "smollm3": ("SmolLM3", {**GROUPED, "no_rope_layer_interval": 2, "mlp_bias": True}),
-    "smollm3: windows": (
-        "SmolLM3",
-        {
-            **GROUPED,
-            "no_rope_layers": [0, 1, 1],
-            "use_sliding_window": True,
-            "sliding_window": 4,
-            "tie_word_embeddings": False,
-        },
-    ),
-    "gpt_neox": ("GPTNeoX", {**SIZES, "rope_parameters": {"partial_rotary_factor": 0.5}}),
-    "gpt_neox: serial, tied": (
-        "GPTNeoX",
-        {
-            **SIZES,
-            **rope("linear", factor=2.0, partial_rotary_factor=1.0),
-            "use_parallel_residual": False,
-            "attention_bias": False,
-            "tie_word_embeddings": True,
-            "hidden_act": "gelu_new",
-        },
-    ),
-}
-EVERYWHERE = ("llama", "qwen3: windows", "gpt_neox")  # the rest is held to these by other tests
-GREEDY = ("llama", "llama: dynamic", "mistral", "qwen2: windows", "smollm3: windows", "gpt_neox")
-IDS = np.random.default_rng(0).integers(3, 61, (2, 17)).astype("int32")
+def arguments_of(task):
+    return {**all_arguments(task.backbone), "name": ""}
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        case if case in EVERYWHERE else pytest.param(case, marks=pytest.mark.slow_to_compile)
-        for case in CASES
+@pytest.mark.backend_free
+@pytest.mark.parametrize("name", CAUSAL)
+def test_a_config_comes_back_as_it_was(name):
+    """And is written for the model_type that it was read from."""
+    cls = getattr(transformers, CAUSAL[name].cls).config_class
+    theirs = json.loads(cls(**CAUSAL[name].config).to_json_string(use_diff=False))
+    task = task_of(theirs)
+    family, written = family_of(task)
+    assert family.name == written["model_type"] == theirs["model_type"]
+    assert arguments_of(task_of(written)) == arguments_of(task)
+    opened = json.loads(cls(**written).to_json_string(use_diff=False))
+    for key in ("layer_types", "no_rope_layers", "sliding_window", "head_dim"):
+        assert theirs.get(key) in (None, opened.get(key)), key
+
+
+@pytest.mark.backend_free
+def test_the_rope_of_older_versions_is_read():
+    for scaling in (
+        {"rope_scaling": {"type": "linear", "factor": 2.0}, "rope_theta": 500.0},
+        {"rope_scaling": {"rope_type": "linear", "factor": 2.0}, "rope_theta": 500.0},
+        {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 500.0}},
+    ):
+        arguments = arguments_of(task_of({**LLAMA, **scaling}))
+        assert arguments["rotary_base"] == 500.0
+        assert arguments["rotary_scaling"] == {"kind": "linear", "factor": 2.0}
+    neox = {**LLAMA, "model_type": "gpt_neox", "rotary_pct": 0.5, "rotary_emb_base": 500}
+    arguments = arguments_of(task_of(neox))
+    assert (arguments["rotary_dim"], arguments["rotary_base"]) == (6, 500)
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rope_scaling": {"type": "longrope"}}, "rope_type must be one of default, linear, .*got"),
+        ({"rope_scaling": {"type": "linear"}}, "rotary_scaling must be an object"),
+        ({"rope_scaling": "linear"}, "rope_scaling must be an object of numbers; got 'linear'"),
+        ({"rope_parameters": {"full_attention": {}}}, "rope_parameters must be an object of num"),
+        ({"rope_theta": "1e4"}, "rotary_base must be a number"),
+        ({"rope_theta": float("nan")}, "rotary_base must be a number"),
+        ({"num_key_value_heads": 3}, "num_heads must be a multiple of num_kv_heads"),
+        ({"head_dim": 7}, "head_dim must be even"),
+        ({"hidden_act": "softplus"}, "hidden_act must be one of"),
+        ({"attention_bias": "qkv"}, "attention_bias must be one of False, True"),
+        (
+            {"model_type": "qwen2", "use_sliding_window": True, "layer_types": ["chunked"]},
+            "layer_types must be a list of 'sliding_attention', 'full_attention'",
+        ),
+        ({"model_type": "smollm3", "no_rope_layer_interval": 0}, "interval must be above 0; got 0"),
+        ({"model_type": "gpt_neox", "rotary_pct": 2}, "rotary_pct must be over 0 and up to 1"),
+        ({"model_type": "gpt_neox", "hidden_size": 0}, "hidden_size and num_attention_heads must"),
     ],
 )
-def theirs(request, tmp_path_factory):
-    """A random model of theirs, the folder that it was saved to, and its name here."""
-    name, config = CASES[request.param]
-    torch.manual_seed(0)
-    config = getattr(transformers, f"{name}Config")(**config)
-    model = getattr(transformers, f"{name}ForCausalLM")(config).eval()
-    with torch.no_grad():
-        for parameter_name, parameter in model.named_parameters():
-            if "norm" in parameter_name or "bias" in parameter_name:
-                parameter.add_(0.3 * torch.randn_like(parameter))
-    folder = tmp_path_factory.mktemp("theirs")
-    model.save_pretrained(folder)
-    return model, folder, request.param
+def test_a_config_that_ours_cannot_follow_is_refused_by_its_key(changes, message):
+    with pytest.raises(ValueError, match=message):
+        task_of({**LLAMA, **changes})
 
 
-@pytest.fixture(scope="module")
-def ours(theirs):
-    return zoo.load(theirs[1])
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"rotary_scaling": {"kind": "dynamic", "factor": 2.0, "original_length": 4}},
+            "a dynamic scaling begins at max_length there, 8, and here at 4",
+        ),
+        ({"qk_norm": True, "mlp_bias": True}, "qwen3: its mlp_bias must be False; got True"),
+        ({"attention_bias": "qkv", "mlp_bias": True}, "llama: its attention_bias .* got 'qkv'"),
+    ],
+)
+def test_what_no_class_of_theirs_can_say_is_refused_with_the_reasons(arguments, message):
+    sizes = {"vocab_size": 20, "num_layers": 2, "num_heads": 2, "hidden_dim": 8, "max_length": 8}
+    with pytest.raises(ValueError, match=message):
+        family_of(zoo.CausalLM(zoo.models.Llama(**{**sizes, **arguments})))
 
 
-def their_logits(model, ids=IDS):
-    with torch.no_grad():
-        return model(torch.tensor(ids, dtype=torch.long)).logits.numpy()
-
-
-def our_logits(model, ids=IDS):
-    return ops.convert_to_numpy(ops.stop_gradient(model(ids)))
-
-
-def test_logits_are_theirs(theirs, ours):
-    np.testing.assert_allclose(our_logits(ours), their_logits(theirs[0]), rtol=1e-4, atol=1e-4)
-
-
-def their_greedy(model, prompt, count):
-    with torch.no_grad():
-        ids = torch.tensor([prompt])
-        whole = model.generate(ids, max_new_tokens=count, do_sample=False, eos_token_id=2)
-    new = whole[0].tolist()[len(prompt) :]
-    return new[: new.index(2)] if 2 in new else new
-
-
-def test_greedy_ids_are_theirs(theirs, ours):
-    name = theirs[2]
-    if name not in GREEDY:
-        pytest.skip("Decoding is the same code for all of them.")
-    prompts = [IDS[0, :5].tolist(), IDS[1, :9].tolist()]
-    found = ours.generate(prompts, max_new_tokens=12, strip_prompt=True)
-    assert found == [their_greedy(theirs[0], prompt, 12) for prompt in prompts]
-    if name == "llama: dynamic":
-        longer = zoo.load(theirs[1], max_length=64)
-        (found,) = longer.generate(prompts[:1], max_new_tokens=40, strip_prompt=True)
-        assert len(found) == 40  # over the 32 positions of training
-        assert found == their_greedy(theirs[0], prompts[0], 40)
-
-
-def test_what_is_written_they_open_with_the_same_logits(theirs, ours, tmp_path):
-    model = theirs[0]
-    zoo.save(ours, tmp_path / "back", format="transformers")
-    again = type(model).from_pretrained(tmp_path / "back").eval()
-    np.testing.assert_allclose(their_logits(again), their_logits(model), rtol=1e-5, atol=1e-5)
-    assert type(transformers.AutoConfig.from_pretrained(tmp_path / "back")) is type(model.config)
-    assert again.generation_config.eos_token_id == 2
-    once_more = zoo.load(tmp_path / "back", weights=False)
-    one, other = (all_arguments(task.backbone) | {"name": ""} for task in (once_more, ours))
-    assert one == other
+@pytest.mark.slow_to_compile
+def test_positions_beyond_those_of_training_are_theirs(tmp_path):
+    """As a dynamic scaling stretches them, where the prompt is not longer than in training."""
+    torch = pytest.importorskip("torch")
+    case = CAUSAL["LlamaForCausalLM: dynamic"]
+    theirs = make_theirs(case)
+    with quiet():
+        theirs.save_pretrained(tmp_path)
+    ours = zoo.load(tmp_path, max_length=64, special_tokens=zoo.tokenizers.SpecialTokens())
+    prompt = np.random.default_rng(0).integers(3, 131, 20).tolist()
+    written = theirs.generate(
+        torch.tensor([prompt]), do_sample=False, max_new_tokens=40, eos_token_id=None
+    )
+    assert ours.generate(prompt, max_new_tokens=40) == written[0].tolist()
