@@ -90,6 +90,20 @@ class Names:
 
 
 @dataclass(frozen=True)
+class Text:
+    """A text of at most `most` characters."""
+
+    most: int
+
+    @property
+    def expected(self):
+        return f"a text of at most {self.most} characters"
+
+    def fits(self, value):
+        return isinstance(value, str) and len(value) <= self.most
+
+
+@dataclass(frozen=True)
 class Flags:
     """True and False, at least one and at most `most`, in a list or tuple."""
 

@@ -2,5 +2,6 @@
 
 from zoo.chat.messages import as_messages
 from zoo.chat.rendering import MAX_TEMPLATE, render
+from zoo.chat.special_names import hide, show, split
 
-__all__ = ["MAX_TEMPLATE", "as_messages", "render"]
+__all__ = ["MAX_TEMPLATE", "as_messages", "hide", "render", "show", "split"]
