@@ -1,0 +1,20 @@
+"""GGUF files, llama.cpp's, as models: `zoo.load("file.gguf")`, `zoo.save(..., format="gguf")`."""
+
+from zoo.checkpoints.gguf.reading import (
+    is_gguf,
+    load_weights,
+    read_config,
+    read_special_tokens,
+    read_tokenizer,
+)
+from zoo.checkpoints.gguf.writing import KINDS, write_file
+
+__all__ = [
+    "KINDS",
+    "is_gguf",
+    "load_weights",
+    "read_config",
+    "read_special_tokens",
+    "read_tokenizer",
+    "write_file",
+]
