@@ -57,7 +57,7 @@ class OwnTensors(Tensors):
         pass
 
 
-def load_weights(model, path, without=(), ignored=()):
+def load_weights(model, path, without=(), ignored=(), is_checked=False):
     """Fill a built model from a file that holds exactly its weights.
 
     float16 and bfloat16 widen to float32; no other dtype changes. The header and the checksum are
@@ -69,6 +69,7 @@ def load_weights(model, path, without=(), ignored=()):
             checksum.
         without: names of weights of the model that the file need not hold.
         ignored: names in the file that the model need not have.
+        is_checked: bool, whether to leave the checksum unread, since another was compared.
 
     Raises:
         FileNotFoundError: there is none.
@@ -80,7 +81,8 @@ def load_weights(model, path, without=(), ignored=()):
         check_names(variables, [n for n in tensors.names if n not in ignored], tensors.path)
         for name, variable in variables.items():
             check_tensor(name, variable, tensors)
-        tensors.check_data()
+        if not is_checked:
+            tensors.check_data()
         for name, variable in variables.items():
             array = finite(tensors, name)
             dtype = keras.backend.standardize_dtype(variable.dtype)

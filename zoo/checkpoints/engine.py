@@ -56,7 +56,6 @@ def fill(model, tensors, family, task, heads, source):
         check_tensors(row, reader)
     if isinstance(model, (LanguageModel, BertPretrainer)):
         check_ties(tied, reader)
-    tensors.check_data()
     for row in wanted.values():
         row.assign(reader)
     return missing

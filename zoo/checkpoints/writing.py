@@ -15,8 +15,6 @@ from zoo.checkpoints.vocabularies import write_json, write_tokenizer
 from zoo.tasks import CausalLM, Seq2SeqLM
 
 WRITTEN = (  # patterns of the files, beside those that every preset has
-    "model*.safetensors",
-    f"{hub.WEIGHTS_NAME}.index.json",
     roles.GENERATION_CONFIG_NAME,
     roles.TOKENIZER_CONFIG_NAME,
     roles.SPECIAL_TOKENS_NAME,

@@ -35,11 +35,13 @@ class Task(Runs, backend.Trainer, TokenModel):
         arguments: `{name: what it may be}` of the other arguments that it takes, from a config
             too; see `zoo.arguments`.
         heads: names of the layers that it puts on a backbone and that have weights.
+        source: `"hf://owner/name@commit"` that its weights were fetched from, or None.
     """
 
     task_name = None
     arguments = MappingProxyType({})
     heads = ()
+    source = None
 
     def __init__(self, backbone, tokenizer, *, inputs, outputs, special_tokens=None, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)

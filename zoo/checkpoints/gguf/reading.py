@@ -10,17 +10,17 @@ from zoo.checkpoints.configs import preset_config
 from zoo.checkpoints.formats import gguf
 from zoo.checkpoints.gguf.families import ARCHITECTURES
 from zoo.checkpoints.gguf.rotary import FACTORS
-from zoo.hub import suggestion
+from zoo.hub import GGUF, suggestion
+from zoo.shared_weights import warn_of_new_heads
 from zoo.tokenizers import SpecialTokens, Tokenizer
 
-SUFFIX = ".gguf"
 TEMPLATE = "tokenizer.chat_template"
 FURTHER_STOPS = ("eot_token_id", "eom_token_id")  # ends of turns and of messages
 
 
 def is_gguf(path):
     """Whether a path is that of a GGUF file, by its name."""
-    return Path(path).suffix == SUFFIX
+    return Path(path).suffix == GGUF
 
 
 def read_config(path):
@@ -96,7 +96,11 @@ def read_tokenizer(path):
     return Tokenizer(contents, source=f"{path}: its tokenizer")
 
 
-def read_special_tokens(path, vocab_size):
+def find_weights(path):
+    """Nothing to find: a file has its weights."""
+
+
+def read_special_tokens(path, tokenizer, vocab_size):
     """The `SpecialTokens` of a file; None where it has no tokenizer."""
     with gguf.GgufFile(path) as file:
         if "tokenizer.ggml.model" not in file.metadata:
@@ -108,8 +112,11 @@ def read_special_tokens(path, vocab_size):
     return SpecialTokens(**roles, stop=tuple(dict.fromkeys(stops)))
 
 
-def load_weights(model, path, backbone_only=False):
-    """Fill a task from a file; as `zoo.checkpoints.load_weights`."""
+def load_weights(model, path, backbone_only=False, is_checked=False):
+    """Fill a task from a file; see `zoo.checkpoints.load_weights`."""
     with gguf.GgufFile(path) as file:
-        heads = "none" if backbone_only else "shared"
-        engine.fill(model, file, family_of(file), "causal_lm", heads, path)
+        is_own_task = model.task_name == "causal_lm"
+        heads = "none" if backbone_only else "all" if is_own_task else "shared"
+        missing = engine.fill(model, file, family_of(file), "causal_lm", heads, path)
+        if heads == "shared":
+            warn_of_new_heads(path, missing)

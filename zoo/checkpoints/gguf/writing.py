@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from zoo.arguments import shown
 from zoo.checkpoints.configs import their_backbone_arguments
 from zoo.checkpoints.engine import TheirTensors, all_arguments
 from zoo.checkpoints.formats import gguf
@@ -25,6 +26,11 @@ def write_file(model, path, weights_dtype=None):
     Raises:
         ValueError: a model or a tokenizer that llama.cpp has not.
     """
+    if weights_dtype not in KINDS:
+        raise ValueError(
+            f"The weights' dtype must be one of {', '.join(map(repr, KINDS))}; got "
+            f"{shown(weights_dtype)}."
+        )
     kind = KINDS[weights_dtype]
     family, said = architecture_of(model)
     metadata = {
