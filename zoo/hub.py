@@ -1,4 +1,4 @@
-"""From the name of a preset to a folder on this machine."""
+"""From the name of a preset to a folder, or a GGUF file, on this machine."""
 
 import difflib
 import importlib.resources
@@ -15,6 +15,7 @@ TOKENIZER_NAME = "tokenizer.json"
 WEIGHTS_NAME = "model.safetensors"
 WEIGHTS_FILES = "model*.safetensors"  # that, or its shards
 CARD_NAME = "README.md"
+GGUF = ".gguf"  # the suffix of files that hold a whole model
 PREFIX = "hf://"
 HUB_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 
@@ -23,8 +24,8 @@ def resolve(name, revision=None, with_weights=False):
     """The folder of a preset, which a model of a hub is fetched into.
 
     Args:
-        name: a bundled preset such as `"gpt-small"`, the path of a preset folder, or a model of a
-            hub, `"hf://owner/name"`, `"owner/name"`, `"hf://owner/name@commit"` or one of
+        name: a bundled preset such as `"gpt-small"`, the path of a preset folder or of a `.gguf`
+            file, or a model of a hub, `"hf://owner/name"`, `"owner/name"`, `"hf://owner/name@commit"` or one of
             `SHORT_NAMES`. A folder of the working directory goes before all others of its name, and
             a bundled preset before a short name, unless it lacks the weights that are wanted.
         revision: str, a branch, a tag or a commit of the hub's model; None for its main branch.
@@ -44,7 +45,9 @@ def resolve(name, revision=None, with_weights=False):
     if text.startswith(PREFIX):
         return fetch(text, revision, with_weights)
     folder = current(checked_path(text))
-    if (folder / CONFIG_NAME).is_file():
+    if folder.suffix == GGUF and not folder.is_file():
+        raise FileNotFoundError(f"No GGUF file at {text!r}. Check the path.")
+    if folder.suffix == GGUF or (folder / CONFIG_NAME).is_file():
         refuse_revision(name, revision)
         return folder
     is_bundled = text in bundled()

@@ -83,9 +83,10 @@ def backbone_arguments(theirs, family, path):
         if not key.is_read:
             continue
         try:
-            found[argument] = key.to_ours(theirs)
+            value = key.to_ours(theirs)
         except ValueError as error:
             raise ValueError(f"{path}: {error}, for a {family.name} model.") from None
+        found |= value if isinstance(argument, tuple) else {argument: value}
     return found
 
 
@@ -173,22 +174,29 @@ def make_config(model, family):
         known = ", ".join(dict.fromkeys(family.architectures.values()))
         raise ValueError(f"of its tasks they know {known}, and this is {task}")
     config = {"model_type": family.name, "architectures": [cls], **family.fixed}
-    arguments, table = all_arguments(model.backbone), keys(family.arguments)
-    for name in taken(type(model.backbone)):
-        if name in UNSAID:
-            continue
-        if name in table:
-            try:
-                config |= table[name].to_theirs(arguments[name])
-            except ValueError as error:
-                raise ValueError(f"its {name} does not fit: {error}") from None
-        else:
-            check_constant(name, arguments[name], family.constants)
+    config |= their_backbone_arguments(model.backbone, family)
     for name, value in family.task_constants.get(task, {}).items():
         check_constant(name, getattr(model, name), {name: value})
     config |= their_task_arguments(model, family)
     config["dtype"] = model.backbone.dtype_policy.variable_dtype
     return {name: value for name, value in config.items() if value is not None}
+
+
+def their_backbone_arguments(backbone, family):
+    """What their config says of our backbone's arguments, all of which it must say."""
+    arguments, config, said = all_arguments(backbone), {}, set(UNSAID)
+    for argument, key in keys(family.arguments).items():
+        names = argument if isinstance(argument, tuple) else (argument,)
+        said.update(names)
+        try:
+            value = arguments if isinstance(argument, tuple) else arguments[argument]
+            config |= key.to_theirs(value)
+        except ValueError as error:
+            raise ValueError(f"its {' and '.join(names)} do not fit: {error}") from None
+    for name in taken(type(backbone)):
+        if name not in said:
+            check_constant(name, arguments[name], family.constants)
+    return config
 
 
 def check_constant(name, value, constants):

@@ -114,10 +114,15 @@ def matched(model, family, task, complaint, may_lack=()):
 
 
 def all_arguments(backbone):
-    """The arguments of a backbone's constructor, with the inner width that None stands for."""
+    """The arguments of a backbone's constructor, with the sizes that None stands for."""
     arguments = backbone.get_config()
     if "mlp_dim" in arguments:
         arguments["mlp_dim"] = arguments["mlp_dim"] or 4 * arguments["hidden_dim"]
+    if "num_kv_heads" in arguments:
+        arguments["num_kv_heads"] = arguments["num_kv_heads"] or arguments["num_heads"]
+    if "head_dim" in arguments:
+        usual = arguments["hidden_dim"] // arguments["num_heads"]
+        arguments["head_dim"] = arguments["head_dim"] or usual
     return arguments
 
 

@@ -1,7 +1,7 @@
 """Keras layers for attention, positions and Transformer blocks."""
 
 from zoo.layers.attention import MultiHeadAttention
-from zoo.layers.blocks import TransformerBlock
+from zoo.layers.blocks import ParallelBlock, TransformerBlock
 from zoo.layers.embedding import TokenEmbedding, take_rows
 from zoo.layers.encoder_parts import (
     Bias,
@@ -26,12 +26,12 @@ from zoo.layers.positions import (
     AttentionPosition,
     PositionEmbedding,
     RelativePositionBias,
-    RotaryEmbedding,
     SinusoidalPositions,
 )
 from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer
 from zoo.layers.recurrent_attention import BahdanauAttention, LuongAttention, RecurrentDecoder
 from zoo.layers.recurrent_dropout import LockedDropout, WordDropout
+from zoo.layers.rotary import RotaryEmbedding
 
 __all__ = [
     "ALiBi",
@@ -46,6 +46,7 @@ __all__ = [
     "LuongAttention",
     "MeanPooling",
     "MultiHeadAttention",
+    "ParallelBlock",
     "Pooler",
     "PositionEmbedding",
     "PredictionTransform",

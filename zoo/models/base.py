@@ -97,6 +97,22 @@ class Backbone(TokenModel):
         self.dtype_policy = keras.dtype_policies.get(dtype)  # a functional model forgets its own
         self.head = None
 
+    @classmethod
+    def check_together(cls, arguments, source):
+        """Raise ValueError for arguments, all of them or some, that do not go together.
+
+        Args:
+            arguments: `{name: value}`, each of which is sound by itself.
+            source: str, what an error is about.
+        """
+        num_heads, hidden_dim = arguments.get("num_heads"), arguments.get("hidden_dim")
+        is_free = arguments.get("head_dim") is not None
+        if num_heads and hidden_dim and hidden_dim % num_heads and not is_free:
+            raise ValueError(
+                f"{source}: hidden_dim must be a multiple of num_heads; got {hidden_dim} and "
+                f"{num_heads}."
+            )
+
     def logits(self, hidden):
         """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)`."""
         if self.head is None:

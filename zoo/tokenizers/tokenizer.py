@@ -23,6 +23,7 @@ import tokenizers
 from zoo.files import write_atomically
 from zoo.tokenizers import checks, training
 from zoo.tokenizers.engine import build_engine, failing_step, library_errors
+from zoo.tokenizers.first_token import first_token
 from zoo.tokenizers.special_tokens import SpecialTokens
 from zoo.tokenizers.streaming import StreamDecoder
 from zoo.tokenizers.texts import as_texts, text_error
@@ -46,6 +47,7 @@ class Tokenizer:
         special_ids: `{name: id}` of the special tokens.
         start_id, end_id, pad_id, mask_id, unknown_id: ids of the special tokens that have these
             roles by conventional names, or None. `pad_id` falls back to `end_id`.
+        first_id: the id that its file puts before each text, or None. `encode` does not: tasks do.
         is_byte_level: whether ids spell UTF-8 bytes, so that any text survives a round trip.
 
     Raises:
@@ -73,6 +75,7 @@ class Tokenizer:
         self.start_id, self.end_id, self.mask_id = roles.start, roles.end, roles.mask
         self.pad_id = roles.end if roles.padding is None else roles.padding
         self.unknown_id = roles.unknown
+        self.first_id = first_token(contents)
 
     # Loading and saving
 
