@@ -86,6 +86,8 @@ def write_tokenizer(model, family, folder):
         form = RowFormat(tokenizer, model.backbone, special_tokens)
         contents["post_processor"] = row_processor(form)
     names = roles.their_names(special_tokens, family.roles, tokenizer)
+    if "eos_token" in names:  # GPT-2's own files say so, too, and CTranslate2 needs one
+        names.setdefault("unk_token", names["eos_token"])
     inputs = ["input_ids", "attention_mask"]
     if "segment_ids" in getattr(model.backbone, "optional_inputs", ()):
         inputs.insert(1, "token_type_ids")
