@@ -138,7 +138,8 @@ def check_values(cls, arguments, source):
                 f"{source}: {name} must be {cls.arguments[name].expected}; got {shown(value)}."
             )
     num_heads, hidden_dim = arguments.get("num_heads"), arguments.get("hidden_dim")
-    if num_heads and hidden_dim and hidden_dim % num_heads:
+    has_own_width = arguments.get("head_dim") is not None
+    if num_heads and hidden_dim and hidden_dim % num_heads and not has_own_width:
         raise ValueError(
             f"{source}: hidden_dim must be a multiple of num_heads; got {hidden_dim} and "
             f"{num_heads}."

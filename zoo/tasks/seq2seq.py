@@ -162,7 +162,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
     ):
         """Write the targets of sources.
 
-        An end token ends a target and is left out of it.
+        An end token ends a target and is left out of it, as is what every target starts from.
 
         Args:
             sources: a string or a list of strings; or a list of token ids or a list of such lists,
@@ -182,8 +182,9 @@ class Seq2SeqLM(WritingTask, LanguageModel):
             TypeError: if a source is neither text nor token ids.
         """
         most = self.backbone.max_length
+        most_new = most - self.special_tokens.num_given
         if max_new_tokens is None:
-            max_new_tokens = self.target_length or most
+            max_new_tokens = min(self.target_length or most, most_new)
         request = Request.make(
             self.sampler,
             max_new_tokens=max_new_tokens,
@@ -196,9 +197,10 @@ class Seq2SeqLM(WritingTask, LanguageModel):
             verbose=verbose,
             others=others,
         )
-        if max_new_tokens > most:
+        if max_new_tokens > most_new:
             raise ValueError(
-                f"max_new_tokens must fit into the context of {most} tokens; got {max_new_tokens}."
+                f"max_new_tokens must fit into the context of {most_new} tokens; got "
+                f"{max_new_tokens}."
             )
         sources, is_single, is_text = self.as_rows(sources, "source", request)
         pair_format = self._pair_format(most, most)
