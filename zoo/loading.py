@@ -68,7 +68,7 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
     task = config["task"] if task is None else task
     choose_task(config["family"], task, "zoo.load")
     if weights and is_foreign:
-        checkpoints.weights_file(folder)  # or it says what is there instead
+        checkpoints.find_weights(folder)  # or it says what must be there
     elif weights:
         check_weights(folder / hub.WEIGHTS_NAME, config, name)
     tokenizer = choose_tokenizer(folder, config, overrides)
@@ -86,7 +86,7 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
     model = TASKS[task](
         backbone,
         tokenizer=tokenizer,
-        special_tokens=choose_special_tokens(config, overrides),
+        special_tokens=choose_special_tokens(folder, config, tokenizer, overrides),
         **changed["task_arguments"],
     )
     if weights:
@@ -153,10 +153,13 @@ def choose_tokenizer(folder, config, overrides):
     return tokenizer
 
 
-def choose_special_tokens(config, overrides):
+def choose_special_tokens(folder, config, tokenizer, overrides):
     """Those that were asked for, or the preset's; None for the usual ones of the tokenizer."""
     if "special_tokens" in overrides or "tokenizer" in overrides:
         return overrides.get("special_tokens")
+    if checkpoints.is_foreign(folder):
+        vocab_size = config["backbone"]["vocab_size"]
+        return checkpoints.read_special_tokens(folder, tokenizer, vocab_size)
     return config["special_tokens"] or None
 
 

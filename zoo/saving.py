@@ -5,8 +5,9 @@ import shutil
 
 import numpy as np
 
-from zoo import arguments, hub
+from zoo import arguments, checkpoints, hub
 from zoo import weights as weight_files
+from zoo.arguments import shown
 from zoo.config import FORMAT_VERSION, check_arguments, fingerprint
 from zoo.folders import current, replace_folder, replaceable_path
 from zoo.models import FAMILIES
@@ -15,11 +16,17 @@ from zoo.tasks import TASKS
 from zoo.tokenizers import SpecialTokens
 
 SILENT = ("special_tokens", "tokenizer", "frozen")  # left out of a config where there is nothing
+LIBRARIES = {"zoo": "keras", "transformers": "transformers"}
 MARK = "<!-- Written by zoo.save, and again each time. Delete this line to keep your own text. -->"
 
 
-def save(model, folder, weights_dtype=None):
+def save(model, folder, weights_dtype=None, format="zoo"):
     """Write a task as a preset folder, which `zoo.load` turns back into it, bit for bit.
+
+    With `format="transformers"` the folder is one that Hugging Face transformers, and all that read
+    its folders, open without code of ours: `AutoModelForCausalLM.from_pretrained(folder)`, and
+    `AutoTokenizer`. What there is no place for in it, such as a family that they have not, is
+    refused by its name.
 
     What is frozen stays so. The folder is replaced in one step: if anything fails, or the process
     is killed, the old one is still there, whole. Other files in it are kept, and so is a README.md
@@ -30,6 +37,7 @@ def save(model, folder, weights_dtype=None):
         model: a task such as `zoo.CausalLM`.
         folder: the path of a new or empty folder, or of a preset to be replaced.
         weights_dtype: `"float16"` or `"bfloat16"` to round the weights to that, at half the size.
+        format: `"zoo"` or `"transformers"`.
 
     Raises:
         FileExistsError: the folder holds something other than a preset.
@@ -38,27 +46,37 @@ def save(model, folder, weights_dtype=None):
         ValueError: weights that are not finite, a model whose layers were changed, or a folder
             without a name, or around the working directory.
     """
+    if format not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {shown(format)}.")
     config = make_config(model)
     folder = replaceable_path(folder)
     check_replaceable(current(folder))
 
     def write(partial):
-        text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-        (partial / hub.CONFIG_NAME).write_text(text, encoding="utf-8")
-        if model.tokenizer is not None:
-            model.tokenizer.save(partial)
         with model.weights_lock:  # another thread may be in `fit`
-            weight_files.save_weights(model, partial / hub.WEIGHTS_NAME, weights_dtype)
+            FORMATS[format](model, partial, weights_dtype)
 
     def finish(old, partial):
         check_replaceable(old)
         keep_other_files(old, partial)
         card = partial / hub.CARD_NAME
         if not card.exists():
-            text = make_card(config, folder.name)
+            text = make_card(config, folder.name, format)
             card.write_text(text, encoding="utf-8", errors="replace")  # of a name that is no text
 
     replace_folder(folder, write, finish)
+
+
+def write_preset(model, folder, weights_dtype):
+    text = json.dumps(make_config(model), indent=2, ensure_ascii=False) + "\n"
+    (folder / hub.CONFIG_NAME).write_text(text, encoding="utf-8")
+    if model.tokenizer is not None:
+        model.tokenizer.save(folder)
+    weight_files.save_weights(model, folder / hub.WEIGHTS_NAME, weights_dtype)
+
+
+WRITTEN = (hub.CONFIG_NAME, hub.TOKENIZER_NAME, *checkpoints.WRITTEN)  # patterns of our own files
+FORMATS = {"zoo": write_preset, "transformers": checkpoints.write_folder}
 
 
 def make_config(model):
@@ -123,7 +141,9 @@ def check_replaceable(folder):
         return
     config = folder / hub.CONFIG_NAME
     try:
-        is_preset = "format_version" in json.loads(config.read_bytes())
+        is_preset = not {"format_version", "zoo_version"}.isdisjoint(
+            json.loads(config.read_bytes())
+        )
     except (OSError, ValueError):
         is_preset = False
     if not is_preset:
@@ -137,12 +157,12 @@ def keep_other_files(old, new):
     """Copy what the user has put into a preset folder, a README.md of their own included."""
     if not old.is_dir():
         return
-    ours = [hub.CONFIG_NAME, hub.TOKENIZER_NAME, hub.WEIGHTS_NAME]
+    ours = [*WRITTEN]
     card = old / hub.CARD_NAME
     if card.is_file() and MARK in card.read_text(encoding="utf-8", errors="replace"):
         ours.append(hub.CARD_NAME)
     for path in old.iterdir():
-        if path.name in ours:
+        if any(path.match(pattern) for pattern in ours):
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.copytree(path, new / path.name, symlinks=True)
@@ -150,7 +170,7 @@ def keep_other_files(old, new):
             shutil.copy2(path, new / path.name, follow_symlinks=False)
 
 
-def make_card(config, name):
+def make_card(config, name, format):
     facts = {
         "family": config["family"],
         "task": config["task"],
@@ -160,7 +180,7 @@ def make_card(config, name):
     }
     rows = "\n".join(f"| {key} | {value} |" for key, value in facts.items())
     return f"""---
-library_name: keras
+library_name: {LIBRARIES[format]}
 tags:
 - zoo
 - {config["family"]}

@@ -3,6 +3,7 @@
 import warnings
 
 from zoo import weights as weight_files
+from zoo.data.texts import user_level
 from zoo.tasks import TASKS, BertPretrainer, MaskedLM
 
 HEADS = {head for task in TASKS.values() for head in task.heads}
@@ -44,9 +45,15 @@ def head_of(name):
 
 def warn_of_random_heads(model, path, missing):
     """Say which heads are of no use yet, where they are what a model is loaded for."""
-    if missing and type(model) in (MaskedLM, BertPretrainer):
+    if type(model) in (MaskedLM, BertPretrainer):
+        warn_of_new_heads(path, missing)
+
+
+def warn_of_new_heads(path, missing):
+    """Say which heads are of no use yet."""
+    if missing:
         warnings.warn(
             f"{path} has no weights for {', '.join(sorted(set(map(head_of, missing))))}, "
             "which start at random: train the model before you use it.",
-            stacklevel=5,
+            stacklevel=user_level(),
         )

@@ -111,3 +111,15 @@ class Parts:
 
     def norm(self, name):
         return NORMS[self.norm_kind](epsilon=self.norm_epsilon, dtype=self.dtype, name=name)
+
+    def head(self, vocab_size, hidden_dim, initializer):
+        """The head of a model whose embeddings have another table, built: only tasks call it."""
+        head = keras.layers.Dense(
+            vocab_size,
+            use_bias=False,
+            kernel_initializer=initializer,
+            dtype=self.dtype,
+            name="head",
+        )
+        head.build((None, hidden_dim))
+        return head

@@ -13,7 +13,8 @@ from zoo.layers.initializers import Normal
 from zoo.tasks.encoder_task import EncoderTask
 from zoo.tasks.losses import of_logits
 
-POOLINGS = ("first", "mean")
+POOLERS = {"first": "tanh", "first_relu": "relu"}
+POOLINGS = (*POOLERS, "mean")
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -35,8 +36,8 @@ class TextClassifier(EncoderTask):
         backbone: an encoder such as `zoo.models.BERT`.
         tokenizer: a `zoo.tokenizers.Tokenizer`; None for a model that works on token ids only.
         labels: a list of names, in the order of the logits.
-        pooling: `"first"`, BERT's pooler on the first token, or `"mean"` over all tokens; None for
-            the backbone's usual one.
+        pooling: `"first"`, BERT's pooler on the first token, or `"first_relu"`, DistilBERT's, or
+            `"mean"` over all tokens; None for the backbone's usual one.
         head_dropout: float, on the pooled output, in training.
 
     Call arguments:
@@ -64,17 +65,17 @@ class TextClassifier(EncoderTask):
         pooling = backbone.default_pooling if pooling is None else pooling
         if pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}; got {pooling!r}.")
-        if pooling == "first" and backbone.is_recurrent and not backbone.bidirectional:
+        if pooling in POOLERS and backbone.is_recurrent and not backbone.bidirectional:
             raise ValueError(
-                "pooling='first' needs an encoder whose first output has seen the whole text; this "
-                f"{type(backbone).__name__} reads from left to right. Choose pooling='mean' or "
-                "bidirectional=True."
+                f"pooling={pooling!r} needs an encoder whose first output has seen the whole "
+                f"text; this {type(backbone).__name__} reads from left to right. Choose "
+                "pooling='mean' or bidirectional=True."
             )
         dtype = backbone.dtype_policy
         inputs = self.symbolic_inputs(backbone)
         hidden = backbone(inputs)
-        if pooling == "first":
-            pooled = Pooler(dtype=dtype, name="pooler")(hidden)
+        if pooling in POOLERS:
+            pooled = Pooler(POOLERS[pooling], dtype=dtype, name="pooler")(hidden)
         else:
             mean = MeanPooling(dtype=dtype, name="mean_pooling")
             pooled = mean(hidden, padding_mask=inputs["padding_mask"])

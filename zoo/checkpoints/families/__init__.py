@@ -1,7 +1,8 @@
-"""A table for each family of transformers: names of its tensors, its config and its heads."""
+"""A file for each family of transformers: tables of its names, its config and its tokens."""
 
 from zoo.checkpoints.families.bert import BERT
 from zoo.checkpoints.families.distilbert import DISTILBERT
-from zoo.checkpoints.families.roberta import ROBERTA
+from zoo.checkpoints.families.gpt2 import GPT2
+from zoo.checkpoints.families.roberta import ROBERTA, XLM_ROBERTA
 
-FOREIGN = {family.name: family for family in (BERT, ROBERTA, DISTILBERT)}
+FOREIGN = {family.name: family for family in (BERT, ROBERTA, XLM_ROBERTA, DISTILBERT, GPT2)}

@@ -48,15 +48,25 @@ def open_tensors(path):
         ValueError: damaged, unsafe or of an unknown format.
     """
     path = Path(path)
-    if not os.path.isdir(path):  # which is False for what is no path at all
-        return open_file(path)
+    if os.path.isdir(path):  # which is False for what is no path at all
+        path = find_weights(path)
+    return Shards(path) if path.name.endswith(INDEX) else open_file(path)
+
+
+def find_weights(folder):
+    """The file of a folder that has its weights, or the index that says which files have.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is a link that leaves the folder.
+    """
     for name in (SAFETENSORS, PICKLED):
-        if (path / name).exists() or (path / name).is_symlink():
-            return open_file(checks.member(path, name, path))
-        if (path / f"{name}{INDEX}").exists():
-            return Shards(checks.member(path, f"{name}{INDEX}", path))
+        if (folder / name).exists() or (folder / name).is_symlink():
+            return checks.member(folder, name, folder)
+        if (folder / f"{name}{INDEX}").exists():
+            return checks.member(folder, f"{name}{INDEX}", folder)
     raise FileNotFoundError(
-        f"{str(path)!r} has no weights: there must be a {SAFETENSORS} or a {PICKLED} in it, or "
+        f"{str(folder)!r} has no weights: there must be a {SAFETENSORS} or a {PICKLED} in it, or "
         f"shards with an index such as {SAFETENSORS}{INDEX}."
     )
 
