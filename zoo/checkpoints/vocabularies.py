@@ -82,7 +82,9 @@ def write_tokenizer(model, family, folder):
     tokenizer, special_tokens = model.tokenizer, model.special_tokens
     contents = json.loads(tokenizer.to_json()) | {"truncation": None, "padding": None}
     if hasattr(model, "row_format"):
-        contents["post_processor"] = row_processor(model.row_format, contents)
+        contents["post_processor"] = row_processor(model.row_format)
+    if hasattr(model, "pair_format"):
+        contents["post_processor"] = source_processor(model.pair_format)
     names = roles.their_names(special_tokens, family.roles, tokenizer)
     inputs = ["input_ids", "attention_mask"]
     if "segment_ids" in getattr(model.backbone, "optional_inputs", ()):
@@ -99,7 +101,7 @@ def write_tokenizer(model, family, folder):
     write_json(folder / roles.SPECIAL_TOKENS_NAME, names)
 
 
-def row_processor(form, contents):
+def row_processor(form):
     """The post_processor of a tokenizer.json that lays out rows as a `RowFormat` does."""
     tokenizer = form.tokenizer
     start, separator = (tokenizer.id_to_token(i) for i in (form.start_id, form.separator_id))
@@ -109,6 +111,23 @@ def row_processor(form, contents):
             single=f"{start}:0 $A:0 {separator}:0",
             pair=f"{start}:0 $A:0 {between} $B:1 {separator}:1",
             special_tokens=[(start, form.start_id), (separator, form.separator_id)],
+        )
+    return json.loads(processor.__getstate__())
+
+
+def source_processor(form):
+    """The same of a source, as a `PairFormat` lays it out."""
+    names = [
+        [form.tokenizer.id_to_token(i) for i in ids]
+        for ids in (form.before_source, form.after_source)
+    ]
+    before, after = names
+    with library_errors(f"{form.tokenizer.source} cannot lay out rows"):
+        processor = processors.TemplateProcessing(
+            single=[*before, "$A", *after],
+            special_tokens=list(
+                zip([*before, *after], [*form.before_source, *form.after_source], strict=True)
+            ),
         )
     return json.loads(processor.__getstate__())
 

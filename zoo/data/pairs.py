@@ -71,7 +71,7 @@ class PairFormat:
     A task's special tokens may put others around a source, and one more before every target.
 
     Args:
-        tokenizer: a `zoo.tokenizers.Tokenizer`.
+        tokenizer: a `zoo.tokenizers.Tokenizer`; None where only ids are laid out.
         source_length: int, the most tokens of a source's row.
         target_length: int, the most that are predicted of a target.
         source_start: bool, whether a source's row starts with the start token.
@@ -87,16 +87,18 @@ class PairFormat:
     ):
         special = special_tokens or SpecialTokens.of(tokenizer)
         if special.end is None:
+            names = [] if tokenizer is None else sorted(tokenizer.special_ids)
             raise ValueError(
-                "Targets end with a special token such as <|endoftext|>; the tokenizer has "
-                f"only {sorted(tokenizer.special_ids)}."
+                f"Targets end with a special token such as <|endoftext|>; the tokenizer has only "
+                f"{names}. Say which id it is: special_tokens=SpecialTokens(stop=...)."
             )
         self.tokenizer = tokenizer
         self.end_id = special.end
         self.before_target = special.target_prefix
         self.source_length = source_length
         self.target_length = target_length
-        self.before_source = [special.before_source] if source_start else []
+        has_start = source_start or special.source_start is not None
+        self.before_source = [special.before_source] if has_start else []
         self.after_source = list(special.after_source)
 
     def tokens(self, texts, what):

@@ -3,11 +3,10 @@
 import keras
 
 from zoo.arguments import Boolean, Choice, Integer
+from zoo.layers.feedforward import ACTIVATIONS
 from zoo.layers.initializers import Normal
 from zoo.models.encoder_decoder import EncoderDecoder
 from zoo.models.parts import Parts
-
-ACTIVATIONS = ("gelu", "gelu_tanh", "relu", "silu")
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -4,8 +4,8 @@ import keras
 
 from zoo.arguments import Boolean, Choice, Integer
 from zoo.layers import GatedFeedForward, RelativePositionBias, TiedHead
+from zoo.layers.feedforward import ACTIVATIONS
 from zoo.layers.initializers import Normal
-from zoo.models.bart import ACTIVATIONS
 from zoo.models.encoder_decoder import EncoderDecoder
 from zoo.models.parts import Parts
 
@@ -117,11 +117,7 @@ class T5(EncoderDecoder):
             head = TiedHead(token_embedding, scale=hidden_dim**-0.5, dtype=dtype, name="head")
             head.build()
         else:
-            initializer = Normal(hidden_dim**-0.5)
-            head = keras.layers.Dense(
-                vocab_size, use_bias=False, kernel_initializer=initializer, dtype=dtype, name="head"
-            )
-            head.build((None, hidden_dim))
+            head = parts.head(vocab_size, hidden_dim, Normal(hidden_dim**-0.5))
         super().__init__(
             token_embedding=token_embedding,
             target_embedding=token_embedding,

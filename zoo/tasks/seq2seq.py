@@ -120,6 +120,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
 
     def examples(self, x, y=None, sample_weight=None, class_weight=None, training=False):
         """`PairExamples` of a list of pairs, or of sources and their targets."""
+        self.require_tokenizer()
         sources, targets = split_pairs(x, y)
         return self.pair_format.examples(sources, targets, sample_weight, drop=training)
 
@@ -140,7 +141,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
 
     def _pair_format(self, source_length, target_length):
         return PairFormat(
-            self.require_tokenizer(),
+            self.tokenizer,
             source_length,
             target_length,
             self.source_start,
@@ -224,6 +225,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
             ValueError: if a text does not fit into the context or has no tokens, or there are not
                 as many targets as sources.
         """
+        self.require_tokenizer()
         sources, targets = split_pairs(sources, targets)
         most = self.backbone.max_length
         pair_format = self._pair_format(most, most)

@@ -36,7 +36,7 @@ class SpecialTokens:
         decoder_start: int, what an encoder-decoder's targets start from; None for `start`, or
             where there is none, for `end`.
         unknown: int, in the place of what has no token.
-        source_start: int, before a source, where a task puts one there; None for `start`.
+        source_start: int, before every source; None for `start`, where a task puts one there.
         source_end: an int or several, after a source; none for `end`. mBART puts its language
             there.
         target_start: int, what every target begins with after `decoder_start`, such as its
