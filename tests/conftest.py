@@ -49,11 +49,17 @@ def pytest_collection_modifyitems(config, items):
     """Begin with the slowest files; leave out what is slow to compile and seen on PyTorch."""
     ranks = {name: rank for rank, name in enumerate(SLOW_FILES)}
     items.sort(key=lambda item: ranks.get(item.path.name, len(SLOW_FILES)))
+    if not config.getoption("everywhere"):
+        leave_out(items, config, "exhaustive")
     if keras.backend.backend() == "torch" or config.getoption("everywhere"):
         return
-    slow = [item for item in items if item.get_closest_marker("slow_to_compile")]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if item not in slow]
+    leave_out(items, config, "slow_to_compile")
+
+
+def leave_out(items, config, marker):
+    marked = [item for item in items if item.get_closest_marker(marker)]
+    config.hook.pytest_deselected(items=marked)
+    items[:] = [item for item in items if item not in marked]
 
 
 @pytest.fixture(autouse=True)

@@ -27,6 +27,7 @@ def test_saving_and_loading_is_the_identity(saved):
     assert sorted(path.name for path in folder.iterdir()) == [
         "README.md",
         "config.json",
+        "manifest.json",
         "model.safetensors",
         "tokenizer.json",
     ]

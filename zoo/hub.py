@@ -11,6 +11,7 @@ from zoo.folders import checked_path, current
 CONFIG_NAME = "config.json"
 TOKENIZER_NAME = "tokenizer.json"
 WEIGHTS_NAME = "model.safetensors"
+WEIGHTS_FILES = "model*.safetensors"  # that, or its shards
 CARD_NAME = "README.md"
 DOWNLOAD = "Fetch it with `hf download owner/name --local-dir folder`, and load that folder."
 

@@ -3,7 +3,8 @@
     config.json          {"format_version": 1, "family": "gpt", "task": "causal_lm",
                           "backbone": {...}, "task_arguments": {...}, "card": {...}}
     tokenizer.json       optional
-    model.safetensors    optional: without it the preset is an architecture
+    model.safetensors    or shards; optional: without them the preset is an architecture
+    manifest.json        the sha256 of these files: `zoo.manifest`
     README.md            a Hugging Face model card
 
 `backbone` and `task_arguments` are the constructors' arguments; see `zoo.config`.
@@ -12,7 +13,7 @@
 import contextlib
 import re
 
-from zoo import checkpoints, hub
+from zoo import checkpoints, hub, manifest, tensors
 from zoo import weights as weight_files
 from zoo.arguments import shown
 from zoo.config import choose_task, fingerprint, read_config, with_overrides
@@ -61,6 +62,7 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
             "folder are loaded by its own name: zoo.load(folder)."
         )
     folder = hub.resolve(name)
+    is_checked = manifest.check(folder, without=() if weights else [hub.WEIGHTS_FILES])
     is_foreign = checkpoints.is_foreign(folder)
     config = (
         checkpoints.read_config(folder) if is_foreign else read_config(folder / hub.CONFIG_NAME)
@@ -70,7 +72,7 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
     if weights and is_foreign:
         checkpoints.find_weights(folder)  # or it says what must be there
     elif weights:
-        check_weights(folder / hub.WEIGHTS_NAME, config, name)
+        check_weights(folder, config, name)
     tokenizer = choose_tokenizer(folder, config, overrides)
     if "labels" in overrides:
         overrides["labels"] = label_names(overrides["labels"])
@@ -90,7 +92,7 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
         **changed["task_arguments"],
     )
     if weights:
-        fill(model, folder, config, weights, overrides)
+        fill(model, folder, config, weights, overrides, is_checked)
     if freeze is not None:
         if not isinstance(model, EncoderTask):
             raise TypeError(f"freeze is for encoders' tasks; {task} is trained whole.")
@@ -100,16 +102,16 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
     return model
 
 
-def fill(model, folder, config, weights, overrides):
+def fill(model, folder, config, weights, overrides, is_checked):
     """Put a preset's weights into a task; an error names the overrides that may be its cause."""
     backbone_only = weights == "backbone"
     is_own_task = type(model).task_name == config["task"]
     heads = "none" if backbone_only else "all" if is_own_task else "shared"
     try:
         if checkpoints.is_foreign(folder):
-            checkpoints.load_weights(model, folder, backbone_only)
+            checkpoints.load_weights(model, folder, backbone_only, is_checked)
         else:
-            load_shared_weights(model, folder / hub.WEIGHTS_NAME, heads)
+            load_shared_weights(model, tensors.find(folder), heads, is_checked)
     except ValueError as error:
         if not overrides:
             raise
@@ -187,9 +189,10 @@ def check_vocabulary(tokenizer, arguments, folder):
         )
 
 
-def check_weights(path, config, name):
+def check_weights(folder, config, name):
     """Before anything is allocated: there are weights, and as many as the config describes."""
-    if not path.exists():
+    path = tensors.find(folder)
+    if path is None:
         raise ValueError(
             f"The preset {str(name)!r} is an architecture without weights; "
             f"zoo.load({str(name)!r}, weights=False) makes it with random ones."

@@ -5,22 +5,24 @@ import shutil
 
 import numpy as np
 
-from zoo import arguments, checkpoints, hub
-from zoo import weights as weight_files
+from zoo import arguments, checkpoints, hub, manifest
 from zoo.arguments import shown
 from zoo.config import FORMAT_VERSION, check_arguments, fingerprint
 from zoo.folders import current, replace_folder, replaceable_path
 from zoo.models import FAMILIES
 from zoo.sizes import count_parameters
 from zoo.tasks import TASKS
+from zoo.tensors import write_folder
+from zoo.tensors.reading import FORMAT
 from zoo.tokenizers import SpecialTokens
+from zoo.weights import OwnTensors
 
 SILENT = ("special_tokens", "tokenizer", "frozen")  # left out of a config where there is nothing
 LIBRARIES = {"zoo": "keras", "transformers": "transformers"}
 MARK = "<!-- Written by zoo.save, and again each time. Delete this line to keep your own text. -->"
 
 
-def save(model, folder, weights_dtype=None, format="zoo"):
+def save(model, folder, weights_dtype=None, format="zoo", max_shard_size="5GB"):
     """Write a task as a preset folder, which `zoo.load` turns back into it, bit for bit.
 
     With `format="transformers"` the folder is one that Hugging Face transformers, and all that read
@@ -38,6 +40,8 @@ def save(model, folder, weights_dtype=None, format="zoo"):
         folder: the path of a new or empty folder, or of a preset to be replaced.
         weights_dtype: `"float16"` or `"bfloat16"` to round the weights to that, at half the size.
         format: `"zoo"` or `"transformers"`.
+        max_shard_size: bytes, or text such as `"500MB"`: larger weights are written in several
+            files, with an index.
 
     Raises:
         FileExistsError: the folder holds something other than a preset.
@@ -54,7 +58,8 @@ def save(model, folder, weights_dtype=None, format="zoo"):
 
     def write(partial):
         with model.weights_lock:  # another thread may be in `fit`
-            FORMATS[format](model, partial, weights_dtype)
+            FORMATS[format](model, partial, weights_dtype, max_shard_size)
+        manifest.write(partial)
 
     def finish(old, partial):
         check_replaceable(old)
@@ -67,15 +72,23 @@ def save(model, folder, weights_dtype=None, format="zoo"):
     replace_folder(folder, write, finish)
 
 
-def write_preset(model, folder, weights_dtype):
+def write_preset(model, folder, weights_dtype, max_shard_size):
     text = json.dumps(make_config(model), indent=2, ensure_ascii=False) + "\n"
     (folder / hub.CONFIG_NAME).write_text(text, encoding="utf-8")
     if model.tokenizer is not None:
         model.tokenizer.save(folder)
-    weight_files.save_weights(model, folder / hub.WEIGHTS_NAME, weights_dtype)
+    weights = OwnTensors(model, weights_dtype)
+    write_folder(folder, weights, max_shard_size, kind=FORMAT)
 
 
-WRITTEN = (hub.CONFIG_NAME, hub.TOKENIZER_NAME, *checkpoints.WRITTEN)  # patterns of our own files
+WRITTEN = (  # patterns of our own files
+    hub.CONFIG_NAME,
+    hub.TOKENIZER_NAME,
+    hub.WEIGHTS_FILES,
+    f"{hub.WEIGHTS_NAME}.index.json",
+    manifest.NAME,
+    *checkpoints.WRITTEN,
+)
 FORMATS = {"zoo": write_preset, "transformers": checkpoints.write_folder}
 
 

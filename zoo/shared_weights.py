@@ -9,7 +9,7 @@ from zoo.tasks import TASKS, BertPretrainer, MaskedLM
 HEADS = {head for task in TASKS.values() for head in task.heads}
 
 
-def load_shared_weights(model, path, heads):
+def load_shared_weights(model, path, heads, is_checked=False):
     """Fill a task from the file of a preset, which may have been another task's.
 
     The backbone is always filled. A head that only the file has is left out.
@@ -19,6 +19,7 @@ def load_shared_weights(model, path, heads):
         path: the file.
         heads: `"all"` for a file of this very task, which must hold every head; `"shared"` to fill
             those that it holds; `"none"` to leave all of them at random.
+        is_checked: bool, whether the file is known to be what was saved.
     """
     own, there = head_names(model), weight_files.names(path)
     heads_there = {head_of(name) for name in there} & HEADS
@@ -30,7 +31,7 @@ def load_shared_weights(model, path, heads):
     unknown = {name for name in there if head_of(name) in HEADS} - (own - missing)
     if heads == "shared":
         warn_of_random_heads(model, path, missing)
-    weight_files.load_weights(model, path, without=missing, ignored=unknown)
+    weight_files.load_weights(model, path, missing, unknown, is_checked)
 
 
 def head_names(model):

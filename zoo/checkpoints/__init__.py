@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-def load_weights(model, folder, backbone_only=False):
+def load_weights(model, folder, backbone_only=False, is_checked=False):
     """Fill a task from their weights.
 
     Every tensor of theirs is used, or known not to be needed; every weight of the backbone is
@@ -43,6 +43,7 @@ def load_weights(model, folder, backbone_only=False):
         model: a task on the backbone that `read_config(folder)` describes.
         folder: the path of a folder.
         backbone_only: bool, whether all heads keep their random weights.
+        is_checked: bool, whether the files are known to be what was saved.
 
     Raises:
         FileNotFoundError: there are no weights.
@@ -65,6 +66,8 @@ def load_weights(model, folder, backbone_only=False):
     must_have_heads = is_own_task and cls != family.bare
     heads = "none" if backbone_only else "all" if must_have_heads else "shared"
     with open_tensors(folder) as tensors:
+        if not is_checked:
+            tensors.check_data()
         missing = engine.fill(model, tensors, family, saved_for, heads, tensors.path)
         if heads == "shared":
             warn_of_new_heads(tensors.path, missing)

@@ -9,11 +9,11 @@ import numpy as np
 
 from zoo import weights as weight_files
 from zoo.backends import backend
-from zoo.checkpoints.formats.tensors import Tensors
 from zoo.checkpoints.tables import match, numbered, rules
 from zoo.shared_weights import HEADS, head_names, head_of
 from zoo.tasks import BertPretrainer, LanguageModel
-from zoo.weights_file import is_finite, is_float
+from zoo.tensors import Tensors
+from zoo.tensors.dtypes import is_finite, is_float
 
 ROUNDED = 1e-2  # what bfloat16 makes of numbers up to 1
 OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in the oldest files
@@ -144,13 +144,7 @@ class Reader:
         self.source = source
 
     def read(self, name):
-        array = self.tensors.read(self.places[name])
-        if not is_finite(array):
-            raise ValueError(
-                f"Weights must be finite, but {name!r} in {self.source} holds NaN or infinity: it "
-                "is damaged, or training had diverged. Use another file."
-            )
-        return array
+        return weight_files.finite(self.tensors, self.places[name])
 
     def read_as(self, name, dtype):
         """A tensor, rounded or widened to a dtype."""

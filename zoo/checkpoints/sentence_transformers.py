@@ -4,7 +4,7 @@ import json
 
 from zoo.arguments import shown
 from zoo.config import read_object
-from zoo.weights_file import damaged
+from zoo.tensors.checks import damaged
 
 POOLING_NAME = "1_Pooling/config.json"
 MODULES_NAME = "modules.json"

@@ -6,18 +6,15 @@ generation_config.json, of models that write  ·  1_Pooling/, modules.json, of m
 
 from importlib.metadata import version
 
-from zoo import hub
+from zoo import hub, tensors
 from zoo.checkpoints import roles
 from zoo.checkpoints.configs import make_config
 from zoo.checkpoints.engine import TheirTensors
 from zoo.checkpoints.families import FOREIGN
-from zoo.checkpoints.formats import safetensors_files
 from zoo.checkpoints.vocabularies import write_json, write_tokenizer
 from zoo.tasks import CausalLM, Seq2SeqLM
 
 WRITTEN = (  # patterns of the files, beside those that every preset has
-    "model*.safetensors",
-    f"{hub.WEIGHTS_NAME}.index.json",
     roles.GENERATION_CONFIG_NAME,
     roles.TOKENIZER_CONFIG_NAME,
     roles.SPECIAL_TOKENS_NAME,
@@ -47,8 +44,8 @@ def write_folder(model, folder, weights_dtype=None, max_shard_size="5GB"):
     if isinstance(model, (CausalLM, Seq2SeqLM)):
         ids = roles.their_ids(model.special_tokens, family.roles)
         write_json(folder / roles.GENERATION_CONFIG_NAME, ids)
-    with TheirTensors(model, family, weights_dtype) as tensors:
-        safetensors_files.write_folder(folder, tensors, max_shard_size)
+    with TheirTensors(model, family, weights_dtype) as theirs:
+        tensors.write_folder(folder, theirs, max_shard_size)
 
 
 def family_of(model):

@@ -14,10 +14,11 @@ import math
 
 import numpy as np
 
-from zoo.checkpoints.formats import checks, pickles
-from zoo.checkpoints.formats.tensors import Tensors
+from zoo.checkpoints.formats import pickles
 from zoo.checkpoints.formats.torch_storages import is_sizes, num_bytes, open_storages
-from zoo.weights_file import DTYPES, damaged
+from zoo.tensors import Tensors, checks
+from zoo.tensors.checks import damaged
+from zoo.tensors.dtypes import DTYPES
 
 MAX_SHARING = 8  # how many times the numbers of a file its tensors may be, where they share them
 

@@ -7,10 +7,10 @@ https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.prot
 import math
 from typing import NamedTuple
 
-from zoo.checkpoints.formats import checks
 from zoo.checkpoints.formats.sentencepiece import charsmap, protobuf
 from zoo.checkpoints.formats.sentencepiece.protobuf import Field
-from zoo.weights_file import damaged
+from zoo.tensors import checks
+from zoo.tensors.checks import damaged
 
 MAX_BYTES = 16 * 2**20  # four times the largest published
 MAX_PIECES = 300_000
