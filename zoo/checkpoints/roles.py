@@ -84,6 +84,12 @@ def read_ids(folder):
     return found
 
 
+def read_settings(folder):
+    """The tokenizer_config.json of a folder; empty without one."""
+    path = folder / TOKENIZER_CONFIG_NAME
+    return read_object(path) if path.exists() else {}
+
+
 def read_names(folder):
     """`{"eos_token": text}` of a folder's tokenizer."""
     found = {}

@@ -3,6 +3,7 @@
     tokenizer.json          what the `tokenizers` library reads: of all newer folders
     vocab.json, merges.txt  a byte-level BPE, as GPT-2 was published
     vocab.txt               WordPiece, as BERT was published
+    spiece.model, ...       SentencePiece: `zoo.checkpoints.pieces`
 
 `READERS` lists them, the first that is there counts. What is written is a tokenizer.json, with a
 tokenizer_config.json that names no class of a family: it is read as it stands.
@@ -15,8 +16,8 @@ from tokenizers import processors
 
 from zoo import hub
 from zoo.arguments import shown
-from zoo.checkpoints import roles
-from zoo.config import read_object
+from zoo.checkpoints import pieces, roles
+from zoo.checkpoints.roles import read_settings
 from zoo.tokenizers import BytePairTokenizer, Tokenizer, WordPieceTokenizer
 from zoo.tokenizers.engine import library_errors
 
@@ -59,14 +60,12 @@ def read_word_pieces(folder):
 BYTE_PAIR_SPECIALS = ("<|endoftext|>", "<s>", "<pad>", "</s>", "<unk>", "<mask>")
 READERS = {
     hub.TOKENIZER_NAME: Tokenizer.load,
+    "source.spm": pieces.read_marian,
+    "sentencepiece.bpe.model": pieces.read_fairseq,
+    "spiece.model": pieces.read_pieces,
     "vocab.json": read_byte_pairs,
     "vocab.txt": read_word_pieces,
 }
-
-
-def read_settings(folder):
-    path = folder / roles.TOKENIZER_CONFIG_NAME
-    return read_object(path) if path.exists() else {}
 
 
 def refused(folder, key, settings):
@@ -81,6 +80,7 @@ def write_tokenizer(model, family, folder):
     """Write the tokenizer of a task so that `AutoTokenizer` makes the rows that the task makes."""
     tokenizer, special_tokens = model.tokenizer, model.special_tokens
     contents = json.loads(tokenizer.to_json()) | {"truncation": None, "padding": None}
+    contents.pop("targets", None)  # which their library does not know
     if hasattr(model, "row_format"):
         contents["post_processor"] = row_processor(model.row_format)
     if hasattr(model, "pair_format"):

@@ -104,7 +104,8 @@ class PairFormat:
     def tokens(self, texts, what):
         """Token ids of texts; raises ValueError for one that has none."""
         texts = filled(texts)
-        rows = self.tokenizer.encode(texts)
+        tokenizer = self.tokenizer.for_targets if what == "target" else self.tokenizer
+        rows = tokenizer.encode(texts)
         for place, (text, row) in enumerate(zip(texts, rows, strict=True)):
             if not row:
                 raise ValueError(
@@ -155,7 +156,10 @@ class PairFormat:
         if weights is not None:
             weights = checked_weights(weights, len(sources), "pair")
         if drop:
-            rows = self.tokenizer.encode(filled(sources)), self.tokenizer.encode(filled(targets))
+            rows = (
+                self.tokenizer.encode(filled(sources)),
+                self.tokenizer.for_targets.encode(filled(targets)),
+            )
             kept = [i for i, pair in enumerate(zip(*rows, strict=True)) if all(pair)]
             if not kept:
                 raise ValueError(
