@@ -184,7 +184,7 @@ def test_what_they_have_no_place_for_is_refused(make, message, tmp_path):
 
 def test_a_format_that_is_none_and_a_folder_that_is_not_ours(tmp_path):
     model = tiny_gpt()
-    with pytest.raises(ValueError, match="format must be one of zoo, transformers.*; got 'onnx'"):
+    with pytest.raises(ValueError, match=r"format must be one of zoo, transformers.*; got 'onnx'"):
         zoo.save(model, tmp_path / "saved", format="onnx")
     theirs = transformers.GPT2Config()
     theirs.save_pretrained(tmp_path / "theirs")

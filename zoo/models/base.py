@@ -51,7 +51,7 @@ class Backbone(TokenModel):
         family: what a config calls it.
         tasks: names of the tasks that it can do.
         arguments: `{name: what it may be}` of the arguments that it may take; see `zoo.arguments`.
-        head: a `Dense` to the vocabulary, or None where the head is the tied table.
+        head: a layer to the vocabulary, with a `kernel`; None where it is the tied table as it is.
         right_padded: names of masks whose padding stands on the right, where causality hides it.
         is_recurrent: bool, whether what it keeps of the tokens before is a state, which has no
             length, and which padding would change.

@@ -55,6 +55,7 @@ class Tokenizer:
     """
 
     model_type = None  # of the subclasses: the model type of their files
+    OF_TARGETS = tuple(sorted(checks.OF_TARGETS))
 
     def __init__(self, json, source=FILE_NAME):
         contents = checks.parse(json, source)
@@ -66,7 +67,8 @@ class Tokenizer:
             )
         self.kind, self.source, self._has_warned = kind, source, False
         self._json = json
-        self._engine = build_engine(json, source)
+        self._own_json = own_part(json, contents)
+        self._engine = build_engine(self._own_json, source)
         added = self._engine.get_added_tokens_decoder()
         self.special_ids = {added[i].content: i for i in sorted(added) if added[i].special}
         self.vocab_size = self._engine.get_vocab_size()
@@ -198,9 +200,22 @@ class Tokenizer:
 
     @functools.cached_property
     def _special_engine(self):
-        engine = build_engine(self._json, self.source)
+        engine = build_engine(self._own_json, self.source)
         engine.encode_special_tokens = False
         return engine
+
+    @functools.cached_property
+    def for_targets(self):
+        """The tokenizer that encodes targets: itself, unless its file has another for them.
+
+        Marian has a model of each language, over one vocabulary: `"targets"` in a tokenizer.json
+        stands in the place of its own parts.
+        """
+        contents = json.loads(self._json)
+        targets = contents.pop("targets", None)
+        if targets is None:
+            return self
+        return type(self)(json.dumps(contents | targets, ensure_ascii=False), self.source)
 
     def decode(self, ids, skip_special=True):
         """Text of token ids, or of each of several rows of ids in one call.
@@ -288,6 +303,14 @@ class Tokenizer:
         """A token as it is spelled in the vocabulary: bytes as GPT-2's stand-in characters."""
         (token_id,) = self.check_ids([token_id])
         return self._engine.id_to_token(token_id)
+
+
+def own_part(text, contents):
+    """A tokenizer.json as the library knows it, without what is for targets."""
+    if "targets" not in contents:
+        return text
+    own = {name: part for name, part in contents.items() if name != "targets"}
+    return json.dumps(own, ensure_ascii=False)
 
 
 @keras.saving.register_keras_serializable("zoo")
