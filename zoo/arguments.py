@@ -12,6 +12,7 @@ import inspect
 import numbers
 from dataclasses import dataclass
 
+from zoo.checks import shown
 from zoo.hub import suggestion
 
 MADE_BY_LOAD = ("self", "backbone", "tokenizer", "special_tokens", "kwargs")  # never in a config
@@ -147,9 +148,3 @@ def check_values(cls, arguments, source):
             f"{source}: hidden_dim must be a multiple of num_heads; got {hidden_dim} and "
             f"{num_heads}."
         )
-
-
-def shown(value):
-    """A value in an error, cut to a line."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

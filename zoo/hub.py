@@ -6,7 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from zoo.folders import checked_path, current
+from zoo.checks import checked_path
+from zoo.folders import current
 
 CONFIG_NAME = "config.json"
 TOKENIZER_NAME = "tokenizer.json"

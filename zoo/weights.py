@@ -35,9 +35,7 @@ def save_weights(model, path, dtype=None):
         ValueError: two weights of one name, NaN or infinite weights, or too large for `dtype`.
     """
     if dtype not in (None, *HALF):
-        raise ValueError(
-            f"The weights' dtype must be None, 'float16' or 'bfloat16'; got {dtype!r}."
-        )
+        raise ValueError(f"weights_dtype must be None, 'float16' or 'bfloat16'; got {dtype!r}.")
     variables = named_weights(model)
     header, end = {"__metadata__": {"format": FORMAT, "checksum": NO_CHECKSUM}}, 0
     for name, variable in variables.items():

@@ -188,6 +188,7 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
             stop=stop,
             num_return=num_return,
             truncate=truncate,
+            strip_prompt=strip_prompt,
             batch_size=batch_size,
             verbose=verbose,
             others=others,

@@ -52,6 +52,8 @@ class SpecialTokens:
     def __post_init__(self):
         stop = self.stop
         stop = () if stop is None else stop
+        if isinstance(stop, (str, float)):
+            raise TypeError(f"The stop token must be an id, an int; got {stop!r}.")
         stop = (stop,) if isinstance(stop, (int, np.integer)) else tuple(stop)
         object.__setattr__(self, "stop", stop)
         for role, token_id in self._ids():
