@@ -1,5 +1,6 @@
 """Folders that zoo.save writes for transformers: opened there, and here again."""
 
+import itertools
 import json
 
 import keras
@@ -60,7 +61,7 @@ def test_their_tokenizer_makes_our_rows(name, tmp_path):
         assert theirs.eos_token_id == model.special_tokens.end
         assert "token_type_ids" not in theirs("text")  # which would be added to the embeddings
         return
-    pairs = list(zip(LINES, LINES[1:], strict=False))
+    pairs = list(itertools.pairwise(LINES))
     for texts in (LINES, pairs):
         rows = theirs(texts, truncation=False)
         ours = model.row_format.encode(texts).arrays

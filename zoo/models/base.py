@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from zoo.arguments import DTYPES, LENGTH, RATE, Integer, check_values, taken
+from zoo.checks import shown
 from zoo.layers.base import bound_arguments
 
 
@@ -89,6 +90,11 @@ class Backbone(TokenModel):
             # Of dtypes Keras knows more.
             declared = cls.arguments.keys() & taken(cls).keys() - {"dtype"}
             check_values(cls, {name: arguments[name] for name in declared}, cls.__name__)
+            if not isinstance(arguments.get("dtype"), str | keras.DTypePolicy | None):
+                raise TypeError(
+                    f"{cls.__name__}: dtype must be a policy such as 'float32' or "
+                    f"'mixed_bfloat16'; got {shown(arguments['dtype'])}."
+                )
             object.__setattr__(instance, "_arguments", arguments)
         return instance
 

@@ -77,6 +77,14 @@ class Reads:
         """Labels beside `count` rows of token ids, an array, as numbers."""
         return y
 
+    def check_readable(self, x):
+        """Refuse what is neither text nor token ids, nor a dataset of either."""
+        require_something(x)
+        if holds_ids(x):
+            self.check_inputs(as_inputs(x))
+        elif self.read_memory(x) is None and open_stream(x) is None:
+            raise TypeError(self.kinds(x))
+
     def check_inputs(self, x):
         """Refuse token ids that the model cannot read."""
         check_token_ids(x, self.backbone)
@@ -155,6 +163,7 @@ class Reads:
         """`{"x", "y", "sample_weight"}` of token ids in memory, their labels and weights."""
         x = as_inputs(x)
         if self.labels is not None and y is not None:
+            self.check_inputs(x)
             y = self.label_array(as_array(y), len(ids_of(x)))
         x, y, sample_weight = self.prepare(x, y, sample_weight, training)
         if isinstance(y, (list, tuple)):

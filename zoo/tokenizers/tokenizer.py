@@ -13,13 +13,13 @@ trusts the text can ask for the other reading with `encode(text, allow_special=T
 
 import functools
 import json
-import pathlib
 import warnings
 
 import keras
 import numpy as np
 import tokenizers
 
+from zoo.checks import file_path, require_flag, shown
 from zoo.files import write_atomically
 from zoo.tokenizers import checks, training
 from zoo.tokenizers.engine import build_engine, failing_step, library_errors
@@ -89,7 +89,7 @@ class Tokenizer:
             FileNotFoundError: there is none.
             ValueError: it is damaged or unsafe.
         """
-        path = pathlib.Path(path)
+        path = file_path(path, "A tokenizer")
         file = path / FILE_NAME if path.is_dir() else path
         if not file.is_file():
             raise FileNotFoundError(
@@ -114,7 +114,7 @@ class Tokenizer:
 
     def save(self, path):
         """Write `path` if it ends in `.json`, else `path/tokenizer.json`; atomically."""
-        path = pathlib.Path(path)
+        path = file_path(path, "A tokenizer")
         file = path if path.suffix == ".json" else path / FILE_NAME
         write_atomically(file, self.to_json())
 
@@ -185,6 +185,7 @@ class Tokenizer:
         return self._encode(text, False, lambda e: (e.ids, e.offsets, e.word_ids), offsets=True)
 
     def _encode(self, text, allow_special, result, offsets=False):
+        require_flag("allow_special", allow_special)
         single = isinstance(text, str)
         texts = [text] if single else as_texts(text)
         engine = self._special_engine if allow_special else self._engine
@@ -232,6 +233,7 @@ class Tokenizer:
             TypeError: ids that are not integers.
             ValueError: an id outside the vocabulary.
         """
+        require_flag("skip_special", skip_special)
         if keras.ops.is_tensor(ids):
             ids = keras.ops.convert_to_numpy(ids)
         if isinstance(ids, (str, bytes)) or not hasattr(ids, "__len__"):
@@ -249,6 +251,7 @@ class Tokenizer:
 
     def stream_decoder(self, skip_special=True):
         """A `StreamDecoder`: ids in one by one, pieces of text out."""
+        require_flag("skip_special", skip_special)
         return StreamDecoder(self, skip_special)
 
     def check_ids(self, ids):
@@ -297,6 +300,8 @@ class Tokenizer:
 
     def token_to_id(self, token):
         """The id of a token as it is spelled in the vocabulary, or None."""
+        if not isinstance(token, str):
+            raise TypeError(f"token must be a str; got {shown(token)}.")
         return self._engine.token_to_id(token)
 
     def id_to_token(self, token_id):
