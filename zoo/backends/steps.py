@@ -8,6 +8,7 @@ from keras import ops
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
 from zoo.backends.cloning import let_tasks_clone_themselves
+from zoo.backends.data import begin_later
 
 let_tasks_clone_themselves()
 
@@ -80,6 +81,16 @@ class Steps:
             labels: a `keras.KerasTensor` like those of a batch.
         """
         self._compile_loss.build(labels, self.outputs[0])
+
+    def build_metrics(self, batch):
+        """Make the variables of all metrics, before a step would, by a batch's shapes."""
+        self._symbolic_build(data_batch=batch)
+
+    def _symbolic_build(self, iterator=None, data_batch=None):
+        # Keras calls this between making an iterator and using it.
+        super()._symbolic_build(iterator, data_batch)
+        if iterator is not None:
+            begin_later(iterator)
 
     def sublayers(self):
         """`{path: layer}` of all layers at any depth that have weights, parents before children."""
