@@ -26,7 +26,8 @@ class Trainer(Steps):
         weights = self.trainable_weights
         if weights:
             gradients = tape.gradient(scaled, weights)
-            self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+            with self.weighing(x, y, sample_weight):
+                self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
         else:
             warnings.warn("The model does not have any trainable weights.", stacklevel=2)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
