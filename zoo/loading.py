@@ -15,7 +15,7 @@ import re
 
 from zoo import checkpoints, downloads, hub, manifest, tensors
 from zoo import weights as weight_files
-from zoo.arguments import shown
+from zoo.checks import shown
 from zoo.config import choose_task, fingerprint, read_config, with_overrides
 from zoo.data.labels import label_names
 from zoo.layers.initializers import weights_follow

@@ -41,7 +41,7 @@ import re
 
 import numpy as np
 
-from zoo.arguments import shown
+from zoo.checks import shown
 
 REQUIRED = object()  # of a key, which their config must have
 

@@ -6,8 +6,9 @@ from types import MappingProxyType
 import keras
 
 from zoo import optimizers
-from zoo.arguments import check_values, shown, taken
+from zoo.arguments import check_values, taken
 from zoo.backends import backend
+from zoo.checks import shown
 from zoo.data.checks import as_array
 from zoo.data.encoding import encoded
 from zoo.data.sources import holds_numbers, texts_of
