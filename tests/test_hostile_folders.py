@@ -71,10 +71,6 @@ CONFIGS = {
     "other scores": ({"scale_attn_weights": False}, "scale_attn_weights must be True"),
     "another depth": ({"n_layer": 2}, r"12 are missing, such as 'h\.1"),
     "another width": ({"n_inner": 80}, r"must have the shape \(16, 80\).*got \(16, 64\)"),
-    "a head of another kind": (
-        {"tie_word_embeddings": False},
-        r"missing, such as 'lm_head\.weight",
-    ),
     "a vocabulary that is too small": ({"vocab_size": 200}, "tokenizer's 300 tokens must all be"),
     "a class of no family": ({"architectures": ["os.system"]}, "architectures must name one of"),
     "classes that are numbers": ({"architectures": [3]}, "architectures must name one of"),

@@ -13,6 +13,7 @@ import inspect
 import numbers
 from dataclasses import dataclass
 
+from zoo.checks import shown
 from zoo.hub import suggestion
 
 MADE_BY_LOAD = ("self", "backbone", "tokenizer", "special_tokens", "kwargs")  # never in a config
@@ -170,9 +171,3 @@ def check_values(cls, arguments, source):
             )
     if hasattr(cls, "check_together"):
         cls.check_together(arguments, source)
-
-
-def shown(value):
-    """A value in an error, cut to a line."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -7,12 +7,13 @@ make_config(model, family)      ours, as the contents of their config.json
 from pathlib import Path
 
 from zoo import hub
-from zoo.arguments import shown, taken
+from zoo.arguments import taken
 from zoo.checkpoints import refusals
 from zoo.checkpoints.engine import all_arguments
 from zoo.checkpoints.families import FOREIGN
 from zoo.checkpoints.sentence_transformers import is_embedder
 from zoo.checkpoints.tables import keys
+from zoo.checks import shown
 from zoo.config import FORMAT_VERSION, OPTIONAL_SECTIONS, SECTIONS, check_arguments, read_object
 
 PROBLEM_TYPES = {

@@ -2,7 +2,7 @@
 
 import json
 
-from zoo.arguments import shown
+from zoo.checks import shown
 from zoo.config import read_object
 from zoo.tensors.checks import damaged
 

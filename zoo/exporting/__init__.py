@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zoo.backends import backend
 from zoo.exporting import checks
-from zoo.folders import replace_folder
+from zoo.folders import replace_folder, replaceable_path
 from zoo.saving import save
 
 
@@ -92,7 +92,7 @@ def export(model, path, format="saved_model"):
     checks.check_format(format)
     checks.check_model(model)
     checks.check_tensorflow()
-    folder = Path(path).expanduser().resolve()
+    folder = replaceable_path(path)
     checks.check_target(folder)
     if backend.WRITES_SAVED_MODELS:
         from zoo.exporting import saved_model

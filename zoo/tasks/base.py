@@ -1,12 +1,14 @@
 """What every task shares: a backbone with a head, a tokenizer, and `fit` on text."""
 
+import dataclasses
 from types import MappingProxyType
 
 import keras
 
 from zoo import optimizers
-from zoo.arguments import check_values, shown, taken
+from zoo.arguments import check_values, taken
 from zoo.backends import backend
+from zoo.checks import shown
 from zoo.data.checks import as_array
 from zoo.data.encoding import encoded
 from zoo.data.sources import holds_numbers, texts_of
@@ -56,9 +58,7 @@ class Task(Runs, backend.Trainer, TokenModel):
         self.dtype_policy = backbone.dtype_policy  # by which Keras scales losses
         self.backbone = backbone
         self.tokenizer = tokenizer
-        if isinstance(special_tokens, dict):
-            special_tokens = SpecialTokens(**special_tokens)
-        self.special_tokens = special_tokens or SpecialTokens.of(tokenizer)
+        self.special_tokens = as_special_tokens(special_tokens) or SpecialTokens.of(tokenizer)
         self.special_tokens.check(backbone.vocab_size)
         self._forward = backend.compile_function(self, self._compute)
         self.compile()
@@ -217,6 +217,24 @@ def check_parts(cls, arguments):
             )
     declared = (cls.arguments.keys() & taken(cls).keys() & arguments.keys()) - {"labels"}
     check_values(cls, {one: arguments[one] for one in declared}, name)
+
+
+def as_special_tokens(given):
+    """A `SpecialTokens`, also of a dict with its arguments; None of None."""
+    if not isinstance(given, SpecialTokens | dict | None):
+        raise TypeError(
+            "special_tokens must be a zoo.tokenizers.SpecialTokens, a dict with its arguments, or "
+            f"None; got {shown(given)}."
+        )
+    if not isinstance(given, dict):
+        return given
+    roles = [field.name for field in dataclasses.fields(SpecialTokens)]
+    unknown = [name for name in given if name not in roles]
+    if unknown:
+        raise ValueError(
+            f"special_tokens has no {shown(unknown[0])}; the roles are {', '.join(roles)}."
+        )
+    return SpecialTokens(**given)
 
 
 def is_auto(choice):

@@ -204,6 +204,7 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
             stop=stop,
             num_return=num_return,
             truncate=truncate,
+            strip_prompt=strip_prompt,
             batch_size=batch_size,
             verbose=verbose,
             others=others,

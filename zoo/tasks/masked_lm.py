@@ -7,8 +7,8 @@ import numpy as np
 
 from zoo.arguments import LENGTH, RATE, Boolean
 from zoo.backends.buckets import bucket
+from zoo.checks import require_whole
 from zoo.data.batches import Batches, FullRows, drawn_batches
-from zoo.data.checks import require_whole
 from zoo.data.labels import checked_weights, refuse_labels
 from zoo.data.rows import RowFormat
 from zoo.data.sources import texts_of
@@ -154,7 +154,7 @@ class MaskedLM(LanguageModel):
             ValueError: if a text has no mask, or does not fit into the context.
         """
         texts, single = texts_of(texts)
-        require_whole("top_k", top_k)
+        require_whole("top_k", top_k, optional=False)
         results = [self._fill(text, top_k) for text in texts]
         return results[0] if single else results
 

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from zoo.arguments import LENGTH, Number
+from zoo.checks import require_whole
 from zoo.data.answers import best_spans
 from zoo.data.encoding import encoded
 from zoo.data.formats import QAExample, read_squad
@@ -201,13 +202,13 @@ class QuestionAnswerer(EncoderTask):
 
     def predict_answers(self, questions, batch_size=None):
         """The best answer to each question of a SQuAD file or list, `{id: text}`."""
+        require_whole("batch_size", batch_size)
         questions = read_squad(questions)
-        answers = self._answers(questions, 1, batch_size)
+        answers = self._answers(questions, 1, batch_size) if questions else []
         return {q.id: best[0]["text"] for q, best in zip(questions, answers, strict=True)}
 
     def _answers(self, questions, top_k, batch_size=None):
-        if top_k < 1:
-            raise ValueError(f"top_k must be at least 1; got {top_k}.")
+        require_whole("top_k", top_k, optional=False)
         examples, contexts, spans, places = self._windows(questions)
         rows = iter(zip(self.predict_rows(examples, batch_size), places, strict=True))
         results = []

@@ -77,6 +77,14 @@ class Reads:
         """Labels beside `count` rows of token ids, an array, as numbers."""
         return y
 
+    def check_readable(self, x):
+        """Refuse what is neither text nor token ids, nor a dataset of either."""
+        require_something(x)
+        if holds_ids(x):
+            self.check_inputs(as_inputs(x))
+        elif self.read_memory(x) is None and open_stream(x) is None:
+            raise TypeError(self.kinds(x))
+
     def check_inputs(self, x):
         """Refuse token ids that the model cannot read."""
         check_token_ids(x, self.backbone)
@@ -155,6 +163,7 @@ class Reads:
         """`{"x", "y", "sample_weight"}` of token ids in memory, their labels and weights."""
         x = as_inputs(x)
         if self.labels is not None and y is not None:
+            self.check_inputs(x)
             y = self.label_array(as_array(y), len(ids_of(x)))
         x, y, sample_weight = self.prepare(x, y, sample_weight, training)
         if isinstance(y, (list, tuple)):
@@ -178,7 +187,7 @@ class Reads:
         ids = IdStream(stream, size)
         if ids.needs_help:
             refuse_beside(stream.source, class_weight=class_weight)
-            return of_stream(ids, None, stream.is_one_shot, steps is not None)
+            return of_stream(ids, None, stream.is_one_shot, steps)
         feed = {"x": with_first(stream)}
         if training:  # Keras itself draws the order of a sequence alone
             is_shuffled = shuffle is True or (shuffle and stream.is_sequence)
@@ -212,7 +221,7 @@ class Reads:
             return some(map_parts(make, parts))
 
         count = stream.length if stream.is_batched and not packs else None
-        return of_stream(read, count, stream.is_one_shot, steps is not None)
+        return of_stream(read, count, stream.is_one_shot, steps)
 
     def check_batch(self, batch, needs_labels=False):
         """Refuse a dataset's batch of token ids that the model cannot read, or without labels."""
@@ -249,8 +258,8 @@ def of_plan(batches, first_epoch=0, steps=None, check=None):
     return {"x": reading.for_keras(), "shuffle": False, "reading": reading}
 
 
-def of_stream(read, num_batches, is_one_shot, is_endless):
-    reading = Streamed(read, num_batches, is_one_shot, is_endless)
+def of_stream(read, num_batches, is_one_shot, steps):
+    reading = Streamed(read, num_batches, is_one_shot, steps is not None, steps)
     return {"x": reading.for_keras(), "shuffle": False, "reading": reading}
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from zoo.arguments import LABELS, RATE
+from zoo.checks import require_whole
 from zoo.data.encoding import encoded
 from zoo.data.entities import entities, is_bio
 from zoo.data.labels import (
@@ -176,6 +177,7 @@ class TokenClassifier(EncoderTask):
         """
         sentences = to_list(sentences)
         check_sentences(sentences)
+        require_whole("batch_size", batch_size)
         self.require_tokenizer()
         pieces = self._pieces(sentences)
         logits = self._piece_logits([ids for ids, _ in pieces], batch_size)
