@@ -42,9 +42,13 @@ def read_byte_pairs(folder):
     if settings.get("add_prefix_space"):
         raise refused(folder, "add_prefix_space", settings)
     names = [*roles.read_names(folder).values(), *BYTE_PAIR_SPECIALS]
-    return BytePairTokenizer.from_vocab_and_merges(
-        folder / "vocab.json", folder / "merges.txt", tuple(dict.fromkeys(names))
-    )
+    vocabulary = folder / "vocab.json"
+    try:
+        return BytePairTokenizer.from_vocab_and_merges(
+            vocabulary, folder / "merges.txt", tuple(dict.fromkeys(names))
+        )
+    except ValueError as error:
+        raise ValueError(f"{vocabulary} and merges.txt make no tokenizer: {error}") from None
 
 
 def read_word_pieces(folder):
