@@ -115,6 +115,22 @@ def reorder_rows(cache, rows):
     return tree.map_structure(lambda x: ops.take(x, rows, axis=0), cache)
 
 
+def sum_by_column(values, columns, width):
+    """float32 `(rows, width)`: the sums of `values` that belong to each column.
+
+    Args:
+        values: float32 `(rows, n)`.
+        columns: int32 `(rows, n)`, from 0 to `width - 1`.
+        width: int.
+    """
+    rows = ops.shape(values)[0]
+    places = columns + width * ops.arange(rows, dtype="int32")[:, None]
+    sums = ops.segment_sum(
+        ops.reshape(values, (-1,)), ops.reshape(places, (-1,)), num_segments=rows * width
+    )
+    return ops.reshape(sums, (rows, width))
+
+
 def in_order(x):
     """`x`, laid out in memory as its shape says."""
     return x

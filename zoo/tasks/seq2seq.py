@@ -21,7 +21,7 @@ from zoo.generation import Request
 from zoo.layers import token_nats
 from zoo.models.encoder_decoder import pair_inputs
 from zoo.tasks.language_model import LanguageModel
-from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came
+from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came, with_starts
 
 SCORE_BATCH = 8
 
@@ -158,6 +158,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         truncate=False,
         batch_size=BATCH_SIZE,
         verbose="auto",
+        return_scores=False,
         **others,
     ):
         """Write the targets of sources.
@@ -169,7 +170,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
                 without start and end tokens. A batch gives what its sources would give one by one.
             max_new_tokens: int, the most tokens of a target; None for `target_length`.
             truncate: bool, whether to read only the start of a source that is too long.
-            sampler, seed, stop, num_return, batch_size, verbose, others: those of
+            sampler, seed, stop, num_return, batch_size, verbose, return_scores, others: those of
                 `zoo.CausalLM.generate`.
 
         Returns:
@@ -185,7 +186,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         if max_new_tokens is None:
             max_new_tokens = self.target_length or most
         request = Request.make(
-            self.sampler,
+            self,
             max_new_tokens=max_new_tokens,
             sampler=sampler,
             seed=seed,
@@ -194,6 +195,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
             truncate=truncate,
             batch_size=batch_size,
             verbose=verbose,
+            return_scores=return_scores,
             others=others,
         )
         if max_new_tokens > most:
@@ -206,7 +208,9 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         if not truncate:
             pair_format.require_fit(rows)
         rows = [pair_format.source_row(ids) for ids in rows]
-        return as_they_came(self.write(rows, request, is_text), request.num_return, is_single)
+        found = self.write(rows, request, is_text)
+        found = with_starts(found, ["" if is_text else []] * len(rows))
+        return as_they_came(found, request.num_return, is_single)
 
     def score(self, sources, targets):
         """How likely the model finds targets, given their sources.

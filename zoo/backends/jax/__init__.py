@@ -12,6 +12,7 @@ from zoo.backends.common import (
     recompute,
     reorder_rows,
     set_random_state,
+    sum_by_column,
     write_rows,
 )
 from zoo.backends.data import adapt_batches, stop_tuning
@@ -44,6 +45,7 @@ __all__ = [
     "rnn",
     "set_random_state",
     "stop_tuning",
+    "sum_by_column",
     "take_rows",
     "write_rows",
     "writes_attention_out",

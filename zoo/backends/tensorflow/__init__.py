@@ -11,6 +11,7 @@ from zoo.backends.common import (
     recompute,
     reorder_rows,
     set_random_state,
+    sum_by_column,
     write_rows,
 )
 from zoo.backends.head_gradients import head_gradients
@@ -43,6 +44,7 @@ __all__ = [
     "rnn",
     "set_random_state",
     "stop_tuning",
+    "sum_by_column",
     "take_rows",
     "write_rows",
     "writes_attention_out",
