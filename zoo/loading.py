@@ -27,7 +27,7 @@ from zoo.tasks.encoder_task import EncoderTask
 from zoo.tokenizers import Tokenizer
 
 
-def load(name, task=None, weights=True, freeze=None, **overrides):
+def load(name, task=None, weights=True, freeze=None, quantize=None, **overrides):
     """A task from a preset.
 
     ```python
@@ -43,6 +43,8 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
             new, random head, False for random ones alone.
         freeze: `"backbone"`, or an int n for all of it but its last n blocks, to train a new head
             alone or with these; encoders only. None leaves frozen what was so when it was saved.
+        quantize: `"int8"` or `"int4"`, to keep the weights in so many bits; see
+            `zoo.CausalLM.quantize`. None keeps them as they were stored.
         **overrides: arguments of the backbone's or the task's constructor, in place of the
             preset's; `tokenizer` is a `Tokenizer` or None, `special_tokens` a `SpecialTokens`.
 
@@ -89,6 +91,8 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
         special_tokens=choose_special_tokens(config, overrides),
         **changed["task_arguments"],
     )
+    if weights and config.get("quantization"):
+        make_room(model, folder, config)
     if weights:
         fill(model, folder, config, weights, overrides)
     if freeze is not None:
@@ -97,7 +101,18 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
         model.freeze(freeze)
     elif weights is True:
         refreeze(model, changed["frozen"], folder)
+    if quantize is not None:
+        model.quantize(quantize)
     return model
+
+
+def make_room(model, folder, config):
+    """For weights that are quantised in a preset."""
+    names = weight_files.names(folder / hub.WEIGHTS_NAME)
+    try:
+        model.quantize_empty(config["quantization"], names)
+    except ValueError as error:
+        raise ValueError(f"{folder / hub.CONFIG_NAME}: {error}") from None
 
 
 def fill(model, folder, config, weights, overrides):
@@ -192,6 +207,8 @@ def check_weights(path, config, name):
             f"zoo.load({str(name)!r}, weights=False) makes it with random ones."
         )
     described, held = count_parameters(config), weight_files.count_numbers(path)
+    if config["quantization"].startswith("int4"):  # two in each byte
+        held *= 2
     if held < described:
         raise ValueError(
             f"{path} must hold the {described:,} numbers that its config.json describes; got "

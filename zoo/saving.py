@@ -9,12 +9,18 @@ from zoo import arguments, hub
 from zoo import weights as weight_files
 from zoo.config import FORMAT_VERSION, check_arguments, fingerprint
 from zoo.folders import current, replace_folder, replaceable_path
+from zoo.layers.quantized import count_as_floats
 from zoo.models import FAMILIES
 from zoo.sizes import count_parameters
 from zoo.tasks import TASKS
 from zoo.tokenizers import SpecialTokens
 
-SILENT = ("special_tokens", "tokenizer", "frozen")  # left out of a config where there is nothing
+SILENT = (
+    "special_tokens",
+    "tokenizer",
+    "frozen",
+    "quantization",
+)  # left out of a config where there is nothing
 MARK = "<!-- Written by zoo.save, and again each time. Delete this line to keep your own text. -->"
 
 
@@ -83,16 +89,17 @@ def make_config(model):
         "special_tokens": {} if is_usual else special_tokens.get_config(),
         "tokenizer": "" if tokenizer is None else fingerprint(tokenizer),
         "frozen": model.frozen,
+        "quantization": model.quantization or "",
         "card": {},
     }
     config = {name: value for name, value in config.items() if value or name not in SILENT}
     check_arguments(config, "zoo.save")
-    described = count_parameters(config)
-    if model.backbone.count_params() != described:
+    described, held = count_parameters(config), count_as_floats(model.backbone)
+    if held != described:
         raise ValueError(
             f"A preset holds a {family.__name__} as its arguments make it, with "
-            f"{described:,} parameters; this one has {model.backbone.count_params():,}: its layers "
-            "were changed, by LoRA or quantisation perhaps. model.save('model.keras') keeps it."
+            f"{described:,} parameters; this one has {held:,}: its layers "
+            "were changed, by LoRA perhaps. model.save('model.keras') keeps it."
         )
     return config
 

@@ -19,7 +19,7 @@ from zoo.backends.torch.kernels import (
     writes_attention_out,
 )
 from zoo.backends.torch.lstm import lstm
-from zoo.backends.torch.products import product
+from zoo.backends.torch.products import int8_product, product
 from zoo.backends.torch.random import random_state, set_random_state
 from zoo.backends.torch.training import Trainer
 
@@ -39,6 +39,7 @@ __all__ = [
     "head_gradients",
     "hide",
     "in_order",
+    "int8_product",
     "lstm",
     "product",
     "random_state",
