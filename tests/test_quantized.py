@@ -24,7 +24,7 @@ from zoo.layers.quantized import Quantized, count_as_floats
 from zoo.models import FAMILIES
 from zoo.tasks import TASKS
 
-MODES = [("int8", None), ("int4", 8)]
+MODES = [("int8", None), ("int4", 2)]
 
 
 def rows_of(*shape):
@@ -80,7 +80,7 @@ def test_every_family_is_near_what_it_was_and_comes_back(row, mode, group, tmp_p
     model.quantize(mode, **({"group": group} if group else {}))
     after = ops.convert_to_numpy(model(batch))
     correlation = np.corrcoef(before.ravel(), after.ravel())[0, 1]
-    assert correlation > (0.995 if mode == "int8" else 0.8)
+    assert correlation > (0.98 if mode == "int8" else 0.8)
     assert (after != before).any()
     assert model.quantization == (mode if group is None else f"int4/{group}")
     assert count_as_floats(model.backbone) == numbers
@@ -176,7 +176,7 @@ def test_adapters_learn_over_quantised_weights():
             np.testing.assert_array_equal(ops.convert_to_numpy(layer.weights[0]), numbers)
 
 
-def test_bad_input_is_one_sentence(model):
+def test_bad_input_is_one_sentence(model, tmp_path):
     with pytest.raises(ValueError, match="is quantised to int8 already, from which nothing better"):
         model.quantize("int4")
     with pytest.raises(ValueError, match="quantize must be 'int8' or 'int4'; got 'float8'"):
@@ -185,6 +185,8 @@ def test_bad_input_is_one_sentence(model):
     with pytest.raises(ValueError, match=r"must divide the width of every matrix; \S+ has 16"):
         narrow.quantize("int4")
     assert narrow.quantization is None  # as it was
+    with pytest.raises(ValueError, match="takes weights that are floats; these are quan"):
+        zoo.save(model, tmp_path / "theirs", format="transformers")
     embedding = model.backbone.token_embedding
     with pytest.raises(ValueError, match="A quantised table takes no adapters"):
         embedding.enable_lora(2)

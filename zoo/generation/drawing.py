@@ -6,7 +6,7 @@ from keras import ops
 
 from zoo.generation.past import NOTHING, Processing
 
-NEVER = -float("inf")
+NEVER = -1e29  # above what is hidden or forbidden, below every logit
 TINY = 1e-37
 EQUAL = 1e-6  # sums of probabilities that are closer than this are the same but for rounding
 BROKEN = -1  # noted in a token's place where logits were not numbers
@@ -68,7 +68,7 @@ class Drawing:
         is_broken = ops.isnan(ops.sum(logits, axis=-1))
         noted = ops.where(is_broken, BROKEN, token)
         if self.processing.processors:
-            is_stuck = ops.max(processed, axis=-1) == NEVER
+            is_stuck = ops.max(processed, axis=-1) <= NEVER
             noted = ops.where(is_stuck & ~is_broken & ~state["done"], STUCK, noted)
         is_next = ops.arange(ops.shape(state["tokens"])[1], dtype="int32") == count
         is_stop = ops.any(token[:, None] == constants["stop_ids"], axis=1)

@@ -54,13 +54,14 @@ NUMBERS = (  # of a `Sampler`
     "typical_p",
     "eta_cutoff",
 )
+KNOWN = {*NUMBERS, "repetition_penalty", "width", "length_penalty", "groups", "diversity"}
 
 
 def get_sampler(sampler):
     """A `Sampler` or `Beam` as itself, by one of the names of `SAMPLERS`, or from `vars` of one."""
     if isinstance(sampler, (Sampler, Beam)):
         return sampler
-    if isinstance(sampler, dict):
+    if isinstance(sampler, dict) and sampler.keys() <= KNOWN:
         return Beam(**sampler) if "width" in sampler else Sampler(**sampler)
     if isinstance(sampler, str) and sampler in SAMPLERS:
         return SAMPLERS[sampler]()

@@ -150,8 +150,8 @@ class RepetitionPenalty(Processor):
     order = 1
 
     def __post_init__(self):
-        rule = "above 0 (1 changes nothing)"
-        check_number("repetition_penalty", self.penalty, rule, lambda r: r > 0)
+        rule = "above 0 and finite (1 changes nothing)"
+        check_number("repetition_penalty", self.penalty, rule, lambda r: 0 < r < np.inf)
 
     def constants(self, vocabulary):
         return {"penalty": np.array(self.penalty, "float32")}

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.checks import require_flag
+from zoo.data.arguments import require_verbose
 from zoo.generation.asking import processors_of
 from zoo.generation.checks import check_seed, check_whole
 from zoo.generation.names import NUMBERS, get_sampler
@@ -86,6 +88,11 @@ class Request:
             if name in arguments:
                 check_whole(name, arguments[name])
                 arguments[name] = int(arguments[name])
+        for name in ("truncate", "strip_prompt", "return_scores"):
+            if name in arguments:
+                require_flag(name, arguments[name])
+        arguments.pop("strip_prompt", None)  # of whoever asks
+        require_verbose("verbose", arguments.get("verbose", 0))
         arguments |= {"seed": seed_of(seed), "stop": stop_of(stop), "processors": processors}
         return cls(sampler=sampler, **arguments)
 

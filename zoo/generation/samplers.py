@@ -48,7 +48,8 @@ class Sampler:
         typical_p=None,
         eta_cutoff=None,
     ):
-        check_number("temperature", temperature, "at least 0 (0 is greedy)", lambda t: t >= 0)
+        rule = "at least 0 and finite (0 is greedy)"
+        check_number("temperature", temperature, rule, lambda t: 0 <= t < np.inf)
         if top_k is not None:
             check_whole("top_k", top_k, hint=", or None to keep every token")
         if top_p is not None:
