@@ -58,6 +58,7 @@ class Runs(Reads):
         Raises:
             ValueError: for data without meaning for the task, before anything is computed.
         """
+        self.check_trainable()
         check_run(
             batch_size=batch_size,
             epochs=epochs,
@@ -161,6 +162,7 @@ class Runs(Reads):
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """A step of training on text or on token ids; see `keras.Model.train_on_batch`."""
+        self.check_trainable()
         check_run(return_dict=return_dict)
         batch = self._one_batch(x, y, sample_weight, class_weight, training=True)
         return super().train_on_batch(*batch, return_dict=return_dict)

@@ -13,12 +13,13 @@ from zoo.backends.torch.kernels import (
     in_order,
     recompute,
     reorder_rows,
+    sum_by_column,
     take_rows,
     write_rows,
     writes_attention_out,
 )
 from zoo.backends.torch.lstm import lstm
-from zoo.backends.torch.products import product
+from zoo.backends.torch.products import int8_product, product
 from zoo.backends.torch.random import random_state, set_random_state
 from zoo.backends.torch.training import Trainer
 
@@ -38,6 +39,7 @@ __all__ = [
     "head_gradients",
     "hide",
     "in_order",
+    "int8_product",
     "lstm",
     "product",
     "random_state",
@@ -46,6 +48,7 @@ __all__ = [
     "rnn",
     "set_random_state",
     "stop_tuning",
+    "sum_by_column",
     "take_rows",
     "write_rows",
     "writes_attention_out",

@@ -71,6 +71,12 @@ def reorder_rows(cache, rows):
     return tree.map_structure(lambda x: x.copy_(x[rows]) if x.is_contiguous() else x[rows], cache)
 
 
+def sum_by_column(values, columns, width):
+    """What `zoo.backends.common.sum_by_column` does; Keras would ask the GPU for a size."""
+    sums = torch.zeros((values.shape[0], width), dtype=values.dtype, device=values.device)
+    return sums.scatter_add(1, columns.long(), values)
+
+
 def in_order(x):
     """`x`, laid out in memory as its shape says: copied once, and not at every step."""
     return x.contiguous()
