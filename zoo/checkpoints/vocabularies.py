@@ -15,7 +15,7 @@ from tokenizers import processors
 
 from zoo import hub
 from zoo.arguments import shown
-from zoo.checkpoints import roles
+from zoo.checkpoints import chat_templates, roles
 from zoo.config import read_object
 from zoo.tokenizers import BytePairTokenizer, Tokenizer, WordPieceTokenizer
 from zoo.tokenizers.engine import library_errors
@@ -94,6 +94,8 @@ def write_tokenizer(model, family, folder):
         "clean_up_tokenization_spaces": False,
         **names,
     }
+    if getattr(model, "chat_template", None) is not None:
+        settings[chat_templates.KEY] = model.chat_template
     write_json(folder / hub.TOKENIZER_NAME, contents)
     write_json(folder / roles.TOKENIZER_CONFIG_NAME, settings)
     write_json(folder / roles.SPECIAL_TOKENS_NAME, names)
