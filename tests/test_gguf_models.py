@@ -110,7 +110,7 @@ def test_special_tokens_and_the_start_of_texts_are_kept(tmp_path):
     assert again.special_tokens.start == 0
     assert again.special_tokens.stop == (1, 2)
     assert again.tokenizer.first_id == 0
-    assert again.encode_documents(["a", ""]) == [[0, *tokenizer.encode("a")], [0]]
+    assert again.begun(again.encode(["a", ""])) == [[0, *tokenizer.encode("a")], [0]]
 
 
 # Refusals

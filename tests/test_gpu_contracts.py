@@ -42,6 +42,9 @@ FAMILIES = {
     "relative": lambda **own: zoo.models.Transformer(
         **SMALL, num_heads=2, position="relative", pre_norm=True, tied=False, **own
     ),
+    "t5": lambda **own: zoo.models.T5(**SMALL, num_heads=2, activation="gated_gelu_tanh", **own),
+    "bart": lambda **own: zoo.models.BART(**SMALL, num_heads=2, **own),
+    "marian": lambda **own: zoo.models.Marian(**SMALL, num_heads=2, **own),
     "lstm": lambda **own: zoo.models.LSTM(**SMALL, **own),
     "bilstm": lambda **own: zoo.models.LSTM(**SMALL, bidirectional=True, **own),
     "lstm_seq2seq": lambda **own: zoo.models.LSTMSeq2Seq(**SMALL, **own),

@@ -43,6 +43,7 @@ LAYERS = {
     "LockedDropout": lambda own: (layers.LockedDropout(0.5, **own), [X]),
     "LuongAttention": lambda own: (layers.LuongAttention(8, **own), [X, X, X]),
     "MeanPooling": lambda own: (layers.MeanPooling(**own), [X]),
+    "LastToken": lambda own: (layers.LastToken(**own), [X]),
     "MultiHeadAttention": lambda own: (
         attention(num_kv_heads=1, scale=0.5, causal=True, output_initializer=normal(), **own),
         [X],

@@ -13,6 +13,7 @@ import inspect
 import numbers
 from dataclasses import dataclass
 
+from zoo.checks import shown
 from zoo.hub import suggestion
 
 MADE_BY_LOAD = ("self", "backbone", "tokenizer", "special_tokens", "kwargs")  # never in a config
@@ -75,17 +76,21 @@ class Choice:
 
 @dataclass(frozen=True)
 class Names:
-    """At least two different texts that are not empty, in a list or tuple, and at most `most`."""
+    """Different texts that are not empty, in a list or tuple: from `least` to `most` of them."""
 
     most: int
-    expected = "a list of at least two different names"
+    least: int = 2
+
+    @property
+    def expected(self):
+        return f"a list of at least {'two' if self.least == 2 else self.least} different names"
 
     def fits(self, value):
         return (
             isinstance(value, (list, tuple))
             and len(value) <= self.most
             and all(isinstance(name, str) and name for name in value)
-            and len(set(value)) == len(value) >= 2
+            and len(set(value)) == len(value) >= self.least
         )
 
 
@@ -166,9 +171,3 @@ def check_values(cls, arguments, source):
             )
     if hasattr(cls, "check_together"):
         cls.check_together(arguments, source)
-
-
-def shown(value):
-    """A value in an error, cut to a line."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from zoo import downloads
-from zoo.folders import checked_path, current
+from zoo.checks import checked_path
+from zoo.folders import current
 from zoo.short_names import SHORT_NAMES
 
 CONFIG_NAME = "config.json"

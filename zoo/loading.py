@@ -15,7 +15,7 @@ import re
 
 from zoo import checkpoints, downloads, hub, manifest, tensors
 from zoo import weights as weight_files
-from zoo.arguments import shown
+from zoo.checks import shown
 from zoo.config import choose_task, fingerprint, read_config, with_overrides
 from zoo.data.labels import label_names
 from zoo.layers.initializers import weights_follow
@@ -78,13 +78,16 @@ def load(name, task=None, weights=True, freeze=None, revision=None, **overrides)
     elif weights:
         check_weights(folder, config, name)
     tokenizer = choose_tokenizer(folder, config, overrides)
+    if overrides.get("problem") == "regression":
+        overrides.setdefault("labels", ["score"])
     if "labels" in overrides:
         overrides["labels"] = label_names(overrides["labels"])
     changed = with_overrides(config, task, overrides)
     if weights is True and task == config["task"]:
         check_labels(config, changed)
     if not is_foreign:  # others pad their tables; the task sees to it that all tokens have a row
-        check_vocabulary(tokenizer, changed["backbone"], folder)
+        was_saved_with = config["tokenizer"] and "tokenizer" not in overrides
+        check_vocabulary(tokenizer, changed["backbone"], folder, was_saved_with)
     check_memory(changed, f"{folder / hub.CONFIG_NAME}" if not overrides else "zoo.load")
 
     with weights_follow() if weights else contextlib.nullcontext():
@@ -191,8 +194,11 @@ def check_labels(config, changed):
         )
 
 
-def check_vocabulary(tokenizer, arguments, folder):
-    if tokenizer is not None and tokenizer.vocab_size != arguments["vocab_size"]:
+def check_vocabulary(tokenizer, arguments, folder, was_saved_with):
+    """Refuse a tokenizer of another vocabulary; the one a preset was saved with may be smaller."""
+    if tokenizer is None or tokenizer.vocab_size == arguments["vocab_size"]:
+        return
+    if not was_saved_with or tokenizer.vocab_size > arguments["vocab_size"]:
         raise ValueError(
             f"{folder}: vocab_size must be that of the tokenizer, {tokenizer.vocab_size}; got "
             f"{arguments['vocab_size']}. Pass another tokenizer, or tokenizer=None for a model of "

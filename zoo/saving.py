@@ -6,10 +6,10 @@ import shutil
 import numpy as np
 
 from zoo import arguments, checkpoints, hub, manifest
-from zoo.arguments import shown
 from zoo.checkpoints import gguf
+from zoo.checks import checked_path, shown
 from zoo.config import FORMAT_VERSION, check_arguments, fingerprint
-from zoo.folders import checked_path, current, replace_folder, replaceable_path
+from zoo.folders import current, replace_folder, replaceable_path
 from zoo.models import FAMILIES
 from zoo.sizes import count_parameters
 from zoo.tasks import TASKS

@@ -55,6 +55,15 @@ def activations(key):
 
 CASES = (
     *encoders("bert", "Bert", BERT, (*HEADS, "ForPreTraining")),
+    *variants(
+        "bert",
+        "BertForSequenceClassification",
+        BERT,
+        {
+            "several labels": {**LABELS, "problem_type": "multi_label_classification"},
+            "regression": {"id2label": {0: "score"}, "problem_type": "regression"},
+        },
+    ),
     *encoders("roberta", "Roberta", ROBERTA, padding_id=1),
     *encoders("xlm-roberta", "XLMRoberta", ROBERTA, padding_id=1, is_usual=False),
     *encoders("distilbert", "DistilBert", DISTILBERT),

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from zoo.arguments import shown
 from zoo.checkpoints.roles import TOKENIZER_CONFIG_NAME
+from zoo.checks import shown
 from zoo.config import read_object
 from zoo.tasks.chatting import CHAT_TEMPLATE
 from zoo.tensors import checks

@@ -7,14 +7,20 @@ make_config(model, family)      ours, as the contents of their config.json
 from pathlib import Path
 
 from zoo import hub
-from zoo.arguments import shown, taken
+from zoo.arguments import taken
 from zoo.checkpoints import refusals
 from zoo.checkpoints.engine import all_arguments
 from zoo.checkpoints.families import FOREIGN
 from zoo.checkpoints.sentence_transformers import is_embedder
 from zoo.checkpoints.tables import keys
+from zoo.checks import shown
 from zoo.config import FORMAT_VERSION, OPTIONAL_SECTIONS, SECTIONS, check_arguments, read_object
 
+PROBLEM_TYPES = {
+    "single_label_classification": "single_label",
+    "multi_label_classification": "multi_label",
+    "regression": "regression",
+}
 UNSAID = ("dtype", "name")  # arguments of a backbone that no table of config keys has
 
 
@@ -124,14 +130,25 @@ def task_arguments(task, theirs, family, path):
     found = dict(family.task_constants.get(task, {}))
     if task not in ("text_classification", "token_classification"):
         return found
-    kind = theirs.get("problem_type")
-    if kind not in (None, "single_label_classification"):
-        raise ValueError(
-            f"{path}: problem_type must be 'single_label_classification', one label of several; "
-            f"got {shown(kind)}."
-        )
+    found["labels"] = labels(theirs, path)
     rates = [theirs[key] for key in family.head_dropout[task] if theirs.get(key) is not None]
-    return {**found, "labels": labels(theirs, path), "head_dropout": rates[0]}
+    if rates:
+        found["head_dropout"] = rates[0]
+    if task == "text_classification":
+        found["problem"] = problem(theirs, found["labels"], path)
+    return found
+
+
+def problem(theirs, labels, path):
+    """What a classifier's numbers mean; where their config does not say, their count does."""
+    kind = theirs.get("problem_type")
+    if kind is None:
+        return "single_label" if len(labels) > 1 else "regression"
+    if not isinstance(kind, str) or kind not in PROBLEM_TYPES:
+        raise ValueError(
+            f"{path}: problem_type must be one of {', '.join(PROBLEM_TYPES)}; got {shown(kind)}."
+        )
+    return PROBLEM_TYPES[kind]
 
 
 def labels(theirs, path):
@@ -195,8 +212,12 @@ def their_task_arguments(model, family):
     task = type(model).task_name
     if task not in ("text_classification", "token_classification"):
         return {}
-    return {
+    config = {
         "id2label": {str(i): label for i, label in enumerate(model.labels)},
         "label2id": {label: i for i, label in enumerate(model.labels)},
         family.head_dropout[task][0]: model.head_dropout,
     }
+    if task == "text_classification":
+        names = {ours: theirs for theirs, ours in PROBLEM_TYPES.items()}
+        config["problem_type"] = names[model.problem]
+    return config

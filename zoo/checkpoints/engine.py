@@ -15,6 +15,7 @@ from zoo.tasks import BertPretrainer, LanguageModel
 from zoo.tensors import Tensors
 from zoo.tensors.dtypes import is_finite, is_float
 
+ROUNDED = 1e-2  # what bfloat16 makes of numbers up to 1
 OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of norms, in the oldest files
 
 
@@ -48,7 +49,11 @@ def fill(model, tensors, family, task, heads, source):
         for twin, name in family.tied.items()
         if not any(twin in row.names for row in rows.values())
     }
-    reader = Reader(tensors, stored_names(tensors, family, tied, source), source)
+    places = stored_names(tensors, family, tied, source)
+    for twin, name in family.tied.items():  # a head of its own that was not parted from the table
+        if twin not in tied and twin not in places and name in places:
+            places[twin] = places[name]
+    reader = Reader(tensors, places, source)
     missing = set() if heads == "all" else missing_heads(model, rows, reader.places, heads)
     wanted = {name: row for name, row in rows.items() if name not in missing}
     check_names(wanted, known_elsewhere(family, task, tied), reader.places, source)
@@ -56,6 +61,7 @@ def fill(model, tensors, family, task, heads, source):
         check_tensors(row, reader)
     if isinstance(model, (LanguageModel, BertPretrainer)):
         check_ties(tied, reader)
+        check_given(family, reader, all_arguments(model.backbone))
     for row in wanted.values():
         row.assign(reader)
     return missing
@@ -113,16 +119,20 @@ def matched(model, family, task, complaint, may_lack=()):
     return rows
 
 
+USUAL = {  # what None stands for
+    "mlp_dim": lambda arguments: 4 * arguments["hidden_dim"],
+    "head_dim": lambda arguments: arguments["hidden_dim"] // arguments["num_heads"],
+    "num_kv_heads": lambda arguments: arguments["num_heads"],
+    "num_decoder_layers": lambda arguments: arguments["num_layers"],
+}
+
+
 def all_arguments(backbone):
     """The arguments of a backbone's constructor, with the sizes that None stands for."""
     arguments = backbone.get_config()
-    if "mlp_dim" in arguments:
-        arguments["mlp_dim"] = arguments["mlp_dim"] or 4 * arguments["hidden_dim"]
-    if "num_kv_heads" in arguments:
-        arguments["num_kv_heads"] = arguments["num_kv_heads"] or arguments["num_heads"]
-    if "head_dim" in arguments:
-        usual = arguments["hidden_dim"] // arguments["num_heads"]
-        arguments["head_dim"] = arguments["head_dim"] or usual
+    for name, usual in USUAL.items():
+        if name in arguments and arguments[name] is None:
+            arguments[name] = usual(arguments)
     return arguments
 
 
@@ -194,7 +204,8 @@ def known_elsewhere(family, task, tied):
     joined = [one for table in tables for one in rules(table).values()]
     known = {name for one in joined for name in one.names if "{i}" not in name}
     refused, _ = family.refused_heads.get(task, ((), None))
-    return known.union(family.unused, tied, refused)
+    given = (name.removeprefix(family.prefix) for name in family.given)
+    return known.union(family.unused, given, tied, refused)
 
 
 def check_names(wanted, known, places, source):
@@ -245,6 +256,20 @@ def check_ties(tied, reader):
             )
 
 
+def check_given(family, reader, arguments):
+    """Refuse numbers for which ours has no variable, if they are not what ours computes with."""
+    for name, make in family.given.items():
+        name = name.removeprefix(family.prefix)
+        if name not in reader.places:
+            continue
+        array, expected = reader.read(name).astype("float32"), make(arguments)
+        if array.shape != expected.shape or not np.allclose(array, expected, atol=ROUNDED):
+            raise ValueError(
+                f"{reader.source}: {name!r} must hold the numbers that every {family.name} model "
+                "has there, since this zoo model has no such weight; it has others."
+            )
+
+
 class TheirTensors(Tensors):
     """A task as their tensors, made one at a time as they are asked for.
 
@@ -269,17 +294,25 @@ class TheirTensors(Tensors):
         for ours, row in self.rows.items():
             for number, name in enumerate(row.names):
                 self.places[prefix + name if row.is_inner else name] = ours, number
-        self.names = tuple(self.places)
+        arguments = all_arguments(model.backbone)
+        self.given = {name: make(arguments) for name, make in family.given.items() if not is_bare}
+        self.names = (*self.places, *self.given)
         self.last = None, None  # of a variable in several parts, which are asked for one by one
 
     def shape(self, name):
+        if name in self.given:
+            return self.given[name].shape
         ours, number = self.places[name]
         return self.rows[ours].shapes()[number]
 
     def dtype(self, name):
+        if name in self.given:
+            return np.dtype(self.stored_as or "float32")
         return weight_files.stored_dtype(self.rows[self.places[name][0]].variable, self.stored_as)
 
     def read(self, name):
+        if name in self.given:
+            return self.given[name].astype(self.dtype(name))
         ours, number = self.places[name]
         if self.last[0] != ours:
             row = self.rows[ours]

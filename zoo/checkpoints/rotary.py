@@ -2,8 +2,8 @@
 
 import math
 
-from zoo.arguments import shown
 from zoo.checkpoints.tables import Keys
+from zoo.checks import shown
 
 KINDS = {  # of rope_scaling: `{field of ours: key of theirs}`
     "linear": {"factor": "factor"},

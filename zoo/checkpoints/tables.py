@@ -41,7 +41,7 @@ import re
 
 import numpy as np
 
-from zoo.arguments import shown
+from zoo.checks import shown
 
 REQUIRED = object()  # of a key, which their config must have
 
@@ -98,6 +98,9 @@ class Family:
         refused_heads: `{task: (names, reason)}` of heads that ours cannot stand for.
         tied: `{tensor that a file may have: the tensor it must equal}`, where our model has no
             variable for the first.
+        given: `{tensor, with its prefix: arguments of our backbone -> its array}` of tensors that
+            ours has no variable for. They must be that where a file has them; they are written with
+            a head.
         unused: tensors that say nothing.
         optional: our variables that a model of theirs may lack, `block_{i}/...` among them.
     """
@@ -118,6 +121,7 @@ class Family:
     head_dropout: dict = dataclasses.field(default_factory=dict)
     refused_heads: dict = dataclasses.field(default_factory=dict)
     tied: dict = dataclasses.field(default_factory=dict)
+    given: dict = dataclasses.field(default_factory=dict)
     unused: tuple = ()
     optional: tuple = ()
 

@@ -3,6 +3,7 @@
     tokenizer.json          what the `tokenizers` library reads: of all newer folders
     vocab.json, merges.txt  a byte-level BPE, as GPT-2 was published
     vocab.txt               WordPiece, as BERT was published
+    spiece.model, ...       SentencePiece: `zoo.checkpoints.pieces`
 
 `READERS` lists them, the first that is there counts. What is written is a tokenizer.json, with a
 tokenizer_config.json that names no class of a family: it is read as it stands.
@@ -14,9 +15,9 @@ from pathlib import Path
 from tokenizers import processors
 
 from zoo import hub
-from zoo.arguments import shown
-from zoo.checkpoints import chat_templates, roles
-from zoo.config import read_object
+from zoo.checkpoints import chat_templates, pieces, roles
+from zoo.checkpoints.roles import read_settings
+from zoo.checks import shown
 from zoo.tokenizers import BytePairTokenizer, Tokenizer, WordPieceTokenizer
 from zoo.tokenizers.engine import library_errors
 
@@ -59,14 +60,12 @@ def read_word_pieces(folder):
 BYTE_PAIR_SPECIALS = ("<|endoftext|>", "<s>", "<pad>", "</s>", "<unk>", "<mask>")
 READERS = {
     hub.TOKENIZER_NAME: Tokenizer.load,
+    "source.spm": pieces.read_marian,
+    "sentencepiece.bpe.model": pieces.read_fairseq,
+    "spiece.model": pieces.read_pieces,
     "vocab.json": read_byte_pairs,
     "vocab.txt": read_word_pieces,
 }
-
-
-def read_settings(folder):
-    path = folder / roles.TOKENIZER_CONFIG_NAME
-    return read_object(path) if path.exists() else {}
 
 
 def refused(folder, key, settings):
@@ -81,8 +80,11 @@ def write_tokenizer(model, family, folder):
     """Write the tokenizer of a task so that `AutoTokenizer` makes the rows that the task makes."""
     tokenizer, special_tokens = model.tokenizer, model.special_tokens
     contents = json.loads(tokenizer.to_json()) | {"truncation": None, "padding": None}
+    contents.pop("targets", None)  # which their library does not know
     if hasattr(model, "row_format"):
-        contents["post_processor"] = row_processor(model.row_format, contents)
+        contents["post_processor"] = row_processor(model.row_format)
+    if hasattr(model, "pair_format"):
+        contents["post_processor"] = source_processor(model.pair_format)
     names = roles.their_names(special_tokens, family.roles, tokenizer)
     inputs = ["input_ids", "attention_mask"]
     if "segment_ids" in getattr(model.backbone, "optional_inputs", ()):
@@ -101,7 +103,7 @@ def write_tokenizer(model, family, folder):
     write_json(folder / roles.SPECIAL_TOKENS_NAME, names)
 
 
-def row_processor(form, contents):
+def row_processor(form):
     """The post_processor of a tokenizer.json that lays out rows as a `RowFormat` does."""
     tokenizer = form.tokenizer
     start, separator = (tokenizer.id_to_token(i) for i in (form.start_id, form.separator_id))
@@ -111,6 +113,23 @@ def row_processor(form, contents):
             single=f"{start}:0 $A:0 {separator}:0",
             pair=f"{start}:0 $A:0 {between} $B:1 {separator}:1",
             special_tokens=[(start, form.start_id), (separator, form.separator_id)],
+        )
+    return json.loads(processor.__getstate__())
+
+
+def source_processor(form):
+    """The same of a source, as a `PairFormat` lays it out."""
+    names = [
+        [form.tokenizer.id_to_token(i) for i in ids]
+        for ids in (form.before_source, form.after_source)
+    ]
+    before, after = names
+    with library_errors(f"{form.tokenizer.source} cannot lay out rows"):
+        processor = processors.TemplateProcessing(
+            single=[*before, "$A", *after],
+            special_tokens=list(
+                zip([*before, *after], [*form.before_source, *form.after_source], strict=True)
+            ),
         )
     return json.loads(processor.__getstate__())
 

@@ -2,16 +2,17 @@
 
 from zoo.layers.attention import MultiHeadAttention
 from zoo.layers.blocks import ParallelBlock, TransformerBlock
-from zoo.layers.embedding import TokenEmbedding, take_rows
+from zoo.layers.embedding import TiedHead, TokenEmbedding, take_rows
 from zoo.layers.encoder_parts import (
     Bias,
+    LastToken,
     MeanPooling,
     Pooler,
     PredictionTransform,
     SegmentEmbedding,
     TakePositions,
 )
-from zoo.layers.feedforward import FeedForward, SwiGLU, gelu_tanh
+from zoo.layers.feedforward import FeedForward, GatedFeedForward, SwiGLU, gelu_tanh
 from zoo.layers.head_loss import head_cross_entropy
 from zoo.layers.losses import TokenCrossEntropy, is_likeliest, token_nats
 from zoo.layers.masks import (
@@ -39,7 +40,9 @@ __all__ = [
     "Bias",
     "BidirectionalLSTM",
     "FeedForward",
+    "GatedFeedForward",
     "LSTMLayer",
+    "LastToken",
     "LockedDropout",
     "LuongAttention",
     "MeanPooling",
@@ -55,6 +58,7 @@ __all__ = [
     "SinusoidalPositions",
     "SwiGLU",
     "TakePositions",
+    "TiedHead",
     "TokenCrossEntropy",
     "TokenEmbedding",
     "TransformerBlock",

@@ -103,17 +103,18 @@ class FeedForward(Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class SwiGLU(FeedForward):
-    """`W3 (silu(W1 x) * W2 x)`: a feed-forward whose inner units are gated.
+class GatedFeedForward(FeedForward):
+    """`W3 (f(W1 x) * W2 x)`: a feed-forward whose inner units are gated.
 
     Shazeer, 2020, https://arxiv.org/abs/2002.05202. W1 and W2 are one fused kernel, so `inner`
     is `2 * mlp_dim` wide: first the gate, then the value.
 
     Args:
         mlp_dim: int, the inner width; two thirds of a plain feed-forward's keeps the size equal.
+        activation, use_bias and others: those of `FeedForward`.
     """
 
-    def __init__(self, mlp_dim, activation="silu", use_bias=False, **kwargs):
+    def __init__(self, mlp_dim, activation="gelu_tanh", use_bias=False, **kwargs):
         super().__init__(mlp_dim, activation=activation, use_bias=use_bias, **kwargs)
 
     def build(self, x_shape):
@@ -124,3 +125,11 @@ class SwiGLU(FeedForward):
     def activate(self, x):
         gate, value = ops.split(x, 2, axis=-1)
         return self.activation(gate) * value
+
+
+@keras.saving.register_keras_serializable("zoo")
+class SwiGLU(GatedFeedForward):
+    """A `GatedFeedForward` whose gate is `silu`."""
+
+    def __init__(self, mlp_dim, activation="silu", use_bias=False, **kwargs):
+        super().__init__(mlp_dim, activation=activation, use_bias=use_bias, **kwargs)

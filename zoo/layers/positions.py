@@ -69,6 +69,8 @@ class SinusoidalPositions(Layer):
 
     Args:
         base: float.
+        interleaved: bool; False puts the sines before all cosines, at features i and d/2 + i, as
+            the paper's own code has it, Marian and Pegasus.
 
     Call arguments:
         x: `(batch, length, hidden_dim)`, `hidden_dim` even.
@@ -81,9 +83,10 @@ class SinusoidalPositions(Layer):
         ValueError: if `hidden_dim` is odd.
     """
 
-    def __init__(self, base=10_000, **kwargs):
+    def __init__(self, base=10_000, interleaved=True, **kwargs):
         super().__init__(**kwargs)
         self.base = base
+        self.interleaved = interleaved
 
     def build(self, x_shape):
         if len(x_shape) != 3:
@@ -96,7 +99,8 @@ class SinusoidalPositions(Layer):
     def call(self, x, start=0):
         position = ops.cast(masks.positions(start, ops.shape(x)[1]), "float32")
         angle = position[:, :, None] * frequencies(x.shape[-1], self.base)
-        wave = ops.stack([ops.sin(angle), ops.cos(angle)], axis=-1)  # (1 or batch, length, d/2, 2)
+        # (1 or batch, length, d/2, 2), or 2 before d/2
+        wave = ops.stack([ops.sin(angle), ops.cos(angle)], axis=-1 if self.interleaved else -2)
         return ops.cast(ops.reshape(wave, (*ops.shape(angle)[:2], x.shape[-1])), self.compute_dtype)
 
     def compute_output_spec(self, x, start=0):

@@ -34,6 +34,8 @@ class Decoder(Backbone):
     """
 
     right_padded = ("padding_mask",)
+    reads_on = True
+    default_pooling = "last"
 
     def __init__(
         self,

@@ -93,6 +93,34 @@ class Parts:
             name=name,
         )
 
+    def encoder_blocks(self, count, attention, feed_forward, position=None):
+        """Blocks that see both ways.
+
+        Args:
+            count: int.
+            attention: `(name, **arguments) -> MultiHeadAttention`.
+            feed_forward: `() -> FeedForward`.
+            position: what acts inside attention, shared by all blocks, or None.
+        """
+        return [
+            self.block(
+                f"encoder_block_{i}", attention("attention", position=position), feed_forward()
+            )
+            for i in range(count)
+        ]
+
+    def decoder_blocks(self, count, attention, feed_forward, position=None):
+        """Causal blocks that attend to an encoder's output; as `encoder_blocks`."""
+        return [
+            self.block(
+                f"decoder_block_{i}",
+                attention("attention", causal=True, position=position),
+                feed_forward(),
+                attention("cross_attention"),
+            )
+            for i in range(count)
+        ]
+
     def norm(self, name):
         return NORMS[self.norm_kind](epsilon=self.norm_epsilon, dtype=self.dtype, name=name)
 

@@ -76,11 +76,10 @@ class Transformer(EncoderDecoder):
         dtype = parts.dtype
         mlp_dim = mlp_dim or 4 * hidden_dim
 
-        def make_block(name, attention, cross_attention=None):
-            feed_forward = parts.feed_forward(
+        def make_feed_forward():
+            return parts.feed_forward(
                 mlp_dim, "relu", kernel_initializer=glorot(hidden_dim, mlp_dim)
             )
-            return parts.block(name, attention, feed_forward, cross_attention)
 
         def make_attention(name, **arguments):
             kernel_initializer = glorot(hidden_dim, hidden_dim)
@@ -105,20 +104,14 @@ class Transformer(EncoderDecoder):
             embedding_scale=hidden_dim**0.5,
             embedding_dropout=parts.embedding_dropout(),
             encoder_positions=encoder_positions,
-            encoder_blocks=[
-                make_block(f"encoder_block_{i}", make_attention("attention", position=encoder_bias))
-                for i in range(num_layers)
-            ],
+            encoder_blocks=parts.encoder_blocks(
+                num_layers, make_attention, make_feed_forward, encoder_bias
+            ),
             encoder_norm=parts.norm("encoder_norm") if pre_norm else None,
             decoder_positions=decoder_positions,
-            decoder_blocks=[
-                make_block(
-                    f"decoder_block_{i}",
-                    make_attention("attention", causal=True, position=decoder_bias),
-                    make_attention("cross_attention"),
-                )
-                for i in range(num_layers)
-            ],
+            decoder_blocks=parts.decoder_blocks(
+                num_layers, make_attention, make_feed_forward, decoder_bias
+            ),
             decoder_norm=parts.norm("decoder_norm") if pre_norm else None,
             max_length=max_length,
             dtype=dtype,

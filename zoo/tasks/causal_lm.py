@@ -10,6 +10,8 @@ from zoo.data.batches import Examples, FullRows, RowBatches
 from zoo.data.checks import check_labels, check_token_ids
 from zoo.data.labels import checked_weights, refuse_labels
 from zoo.data.rows import checked_rows, with_tokens
+from zoo.data.sources import texts_of
+from zoo.data.texts import NothingToLearn
 from zoo.generation import Beam, Request
 from zoo.generation.decoder import context_length
 from zoo.layers import token_nats
@@ -99,9 +101,9 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
         """`FullRows` of documents, packed."""
         refuse_labels(self, y)
         weights = None if sample_weight is None else checked_weights(sample_weight, len(x))
-        documents, weights = with_tokens(self.encode_documents(x), weights)
+        documents, weights = with_tokens(self.encode(x), weights)
         objective = PackedCausalLM(self.row_length, self._separator(), drop_remainder=training)
-        arrays = objective(documents, weights)
+        arrays = objective(self.begun(documents), weights)
         return FullRows(dict(zip(("token_ids", "labels", "weights"), arrays, strict=True)))
 
     def make_batches(self, examples, batch_size, shuffle=False, seed=None, is_fixed=False):
@@ -111,12 +113,18 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
         """The rows of all documents, packed as they come."""
 
         def documents():
+            is_empty = True
             for x, y, weights in parts:
                 refuse_labels(self, y)
                 if weights is not None:
                     weights = checked_weights(weights, len(x))
-                ids, weights = with_tokens(self.encode_documents(x), weights)
-                yield from zip(ids, [1.0] * len(ids) if weights is None else weights, strict=True)
+                ids, weights = with_tokens(self.encode(x), weights)
+                weights = [1.0] * len(ids) if weights is None else weights
+                with_token = [pair for pair in zip(ids, weights, strict=True) if pair[0]]
+                is_empty = is_empty and not with_token
+                yield from ((self.begun([ids])[0], weight) for ids, weight in with_token)
+            if is_empty:
+                raise NothingToLearn("There is nothing to learn from: no text has a token.")
 
         separator = self._separator()
         return packed_batches(documents(), self.row_length, batch_size, separator, training)
@@ -196,6 +204,7 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
             stop=stop,
             num_return=num_return,
             truncate=truncate,
+            strip_prompt=strip_prompt,
             batch_size=batch_size,
             verbose=verbose,
             others=others,
@@ -248,17 +257,16 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
         """Token ids that are continued: not empty, and with room for what follows."""
         rows = prompts
         if is_text:
-            rows = self.encode_documents(prompts)
+            rows = self.begun(self.encode(prompts))
             if not all(rows):
                 start = [self.start_of_text("Continuing an empty prompt")]
                 rows = [ids or start for ids in rows]
         return self.fitted(rows, request)
 
-    def encode_documents(self, texts):
-        """As `encode`, with what the tokenizer's file puts before each text."""
+    def begun(self, documents):
+        """Token ids of texts, with what the tokenizer's file puts before each text."""
         first_id = self.require_tokenizer().first_id
-        rows = self.encode(texts)
-        return rows if first_id is None else [[first_id, *ids] for ids in rows]
+        return documents if first_id is None else [[first_id, *ids] for ids in documents]
 
     def fitted(self, rows, request):
         """Rows of prompts with room for what follows, their ends alone if they may be cut."""
@@ -299,7 +307,7 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
         """
         self.require_tokenizer()
         start = self.start_of_text("Scoring a text from its first token on")
-        rows = [[start, *ids] for ids in self.encode(texts)]
+        rows = [[start, *ids] for ids in self.encode(texts_of(texts)[0])]
         most = context_length(self.backbone)
         windows = [
             (i, window, num_scored)

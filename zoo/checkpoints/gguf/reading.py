@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.arguments import shown
 from zoo.checkpoints import engine
 from zoo.checkpoints.configs import preset_config
 from zoo.checkpoints.formats import gguf
 from zoo.checkpoints.gguf.families import ARCHITECTURES
 from zoo.checkpoints.gguf.rotary import FACTORS
+from zoo.checks import shown
 from zoo.hub import GGUF, suggestion
 from zoo.shared_weights import warn_of_new_heads
 from zoo.tasks.chatting import CHAT_TEMPLATE

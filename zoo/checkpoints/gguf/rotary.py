@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from zoo.arguments import shown
 from zoo.checkpoints.tables import Keys
+from zoo.checks import shown
 
 KIND, FACTOR = "rope.scaling.type", "rope.scaling.factor"
 ORIGINAL, GAIN = "rope.scaling.original_context_length", "rope.scaling.attn_factor"

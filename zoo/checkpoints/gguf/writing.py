@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from zoo.arguments import shown
 from zoo.checkpoints.configs import their_backbone_arguments
 from zoo.checkpoints.engine import TheirTensors, all_arguments
 from zoo.checkpoints.formats import gguf
 from zoo.checkpoints.gguf.families import ARCHITECTURES
 from zoo.checkpoints.gguf.rotary import FACTORS, factors_of
 from zoo.checkpoints.gguf.vocabulary import tokenizer_metadata
+from zoo.checks import shown
 from zoo.tensors import Tensors
 
 KINDS = {None: "F32", "float16": "F16", "bfloat16": "BF16", "q8_0": "Q8_0"}  # by weights_dtype
