@@ -5,6 +5,7 @@ import os
 import socket
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before anything imports huggingface_hub
 # Backends are held to one another and to references in float32: on a GPU, none may round to TF32.
 os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # cuBLAS and cuDNN, whoever calls them
 os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")  # and XLA's own kernels

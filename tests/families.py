@@ -13,6 +13,36 @@ HEADS = {"num_heads": 2}
 
 ROWS = {
     "gpt": HEADS,
+    "gpt_neox": {**HEADS, "rotary_dim": 4},
+    "gpt_neox: serial": {**HEADS, "parallel": False, "tied": True, "attention_bias": False},
+    "llama": {**HEADS, "mlp_dim": 20},
+    "llama: mistral": {"num_heads": 3, "num_kv_heads": 1, "head_dim": 6, "sliding_window": 4},
+    "llama: qwen2": {
+        **HEADS,
+        "attention_bias": "qkv",
+        "tied": False,
+        "sliding_window": 2,
+        "sliding_pattern": [False, True],
+        "rotary_scaling": {"kind": "yarn", "factor": 2.0, "original_length": 8},
+    },
+    "llama: qwen3": {
+        **HEADS,
+        "qk_norm": True,
+        "rotary_scaling": {"kind": "dynamic", "factor": 2.0, "original_length": 4},
+    },
+    "llama: smollm3": {
+        **HEADS,
+        "attention_bias": "all",
+        "mlp_bias": True,
+        "rotary_pattern": [True, False],
+        "rotary_scaling": {
+            "kind": "llama3",
+            "factor": 2.0,
+            "low": 1.0,
+            "high": 4.0,
+            "original_length": 8,
+        },
+    },
     "bert": HEADS,
     "bert: no segments": {**HEADS, "num_segments": 0, "mlp_dim": 24},
     "roberta": HEADS,

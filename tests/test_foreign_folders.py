@@ -481,12 +481,13 @@ def test_labels_and_dropout_of_a_classifier(bert_config):
     change_config(bert_config, architectures=["BertForSequenceClassification"])
     arguments = checkpoints.read_config(bert_config)["task_arguments"]
     labels = ["LABEL_0", "LABEL_1"]
-    assert arguments == {"labels": labels, "head_dropout": 0.2, "pooling": "first"}
+    expected = {"labels": labels, "head_dropout": 0.2, "pooling": "first"}
+    assert arguments == {**expected, "problem": "single_label"}
     names = {"1": "no", "0": "yes", "2": "perhaps"}
     change_config(bert_config, id2label=names, classifier_dropout=0.4)
     arguments = checkpoints.read_config(bert_config)["task_arguments"]
     expected = {"labels": ["yes", "no", "perhaps"], "head_dropout": 0.4}
-    assert arguments == {**expected, "pooling": "first"}
+    assert arguments == {**expected, "pooling": "first", "problem": "single_label"}
     change_config(bert_config, architectures=["BertForTokenClassification"])
     assert checkpoints.read_config(bert_config)["task_arguments"] == expected
 
@@ -531,12 +532,15 @@ def test_a_config_that_ours_cannot_follow_is_refused(bert_config, fields, messag
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"problem_type": "multi_label_classification"}, r"must be 'single_label_classification'"),
-        ({"id2label": {"0": "score"}}, r"labels must be a list of at least two different names"),
+        (
+            {"problem_type": "ranking"},
+            r"problem_type must be one of single.*got 'ranking'",
+        ),
+        ({"id2label": {"0": "a", "1": "a"}}, r"labels must be a list of .*different names"),
         ({"id2label": {"1": "a", "2": "b"}}, r"id2label must name the classes 0, 1, 2 and so on"),
         ({"id2label": ["a", "b"]}, r"id2label must name the classes.*got \['a', 'b'\]"),
     ],
-    ids=["several", "regression", "gap", "list"],
+    ids=["unknown", "twice", "gap", "list"],
 )
 def test_a_classifier_that_ours_cannot_follow_is_refused(bert_config, fields, message):
     change_config(bert_config, architectures=["BertForSequenceClassification"], **fields)

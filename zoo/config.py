@@ -10,7 +10,7 @@ import json
 import keras
 
 from zoo import arguments, hub
-from zoo.arguments import shown
+from zoo.checks import shown
 from zoo.data.labels import check_labels_list
 from zoo.models import FAMILIES
 from zoo.tasks import TASKS

@@ -13,9 +13,9 @@
 import contextlib
 import re
 
-from zoo import checkpoints, hub, manifest, tensors
+from zoo import checkpoints, downloads, hub, manifest, tensors
 from zoo import weights as weight_files
-from zoo.arguments import shown
+from zoo.checks import shown
 from zoo.config import choose_task, fingerprint, read_config, with_overrides
 from zoo.data.labels import label_names
 from zoo.layers.initializers import weights_follow
@@ -28,22 +28,25 @@ from zoo.tasks.encoder_task import EncoderTask
 from zoo.tokenizers import Tokenizer
 
 
-def load(name, task=None, weights=True, freeze=None, **overrides):
+def load(name, task=None, weights=True, freeze=None, revision=None, **overrides):
     """A task from a preset.
 
     ```python
     zoo.load("gpt-small")
     zoo.load("gpt-small", weights=False, dtype="mixed_bfloat16", dropout=0.0, sequence_length=128)
+    zoo.load("hf://openai-community/gpt2")    # fetched once; "gpt2" is short for it
     ```
 
     Args:
-        name: a bundled preset (`zoo.list_presets()` shows them), the path of a preset folder, or
-            of a folder that Hugging Face transformers wrote: a BERT, RoBERTa or DistilBERT.
+        name: a bundled preset (`zoo.list_presets()` shows them); the path of a preset folder, or
+            of a folder that Hugging Face transformers wrote; or a model of its hub,
+            `"hf://owner/name"`, which is fetched.
         task: the name of a task such as `"causal_lm"`; None for the preset's own.
         weights: True for the preset's weights, `"backbone"` for those of its backbone under a
             new, random head, False for random ones alone.
         freeze: `"backbone"`, or an int n for all of it but its last n blocks, to train a new head
             alone or with these; encoders only. None leaves frozen what was so when it was saved.
+        revision: str, a branch, a tag or a commit of a model of the hub; None for its main branch.
         **overrides: arguments of the backbone's or the task's constructor, in place of the
             preset's; `tokenizer` is a `Tokenizer` or None, `special_tokens` a `SpecialTokens`.
 
@@ -51,7 +54,8 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
         A task, a compiled `keras.Model`.
 
     Raises:
-        FileNotFoundError: no such folder.
+        ConnectionError, OSError, PermissionError: a model of the hub cannot be fetched.
+        FileNotFoundError: no such folder, or no such model on the hub.
         TypeError: an unknown override, or a `tokenizer` that is none.
         ValueError: no such preset; something in its files or an override does not fit, or is
             damaged; weights asked for where there are none.
@@ -61,7 +65,7 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
             f"weights must be True, False or 'backbone'; got {shown(weights)}. Weights in another "
             "folder are loaded by its own name: zoo.load(folder)."
         )
-    folder = hub.resolve(name)
+    folder = hub.resolve(name, revision, bool(weights))
     is_checked = manifest.check(folder, without=() if weights else [hub.WEIGHTS_FILES])
     is_foreign = checkpoints.is_foreign(folder)
     config = (
@@ -74,6 +78,8 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
     elif weights:
         check_weights(folder, config, name)
     tokenizer = choose_tokenizer(folder, config, overrides)
+    if overrides.get("problem") == "regression":
+        overrides.setdefault("labels", ["score"])
     if "labels" in overrides:
         overrides["labels"] = label_names(overrides["labels"])
     changed = with_overrides(config, task, overrides)
@@ -92,6 +98,7 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
         special_tokens=choose_special_tokens(folder, config, tokenizer, overrides),
         **changed["task_arguments"],
     )
+    model.source = downloads.source_of(folder) or source_in(config)
     if weights:
         fill(model, folder, config, weights, overrides, is_checked)
     if freeze is not None:
@@ -101,6 +108,12 @@ def load(name, task=None, weights=True, freeze=None, **overrides):
     elif weights is True:
         refreeze(model, changed["frozen"], folder)
     return model
+
+
+def source_in(config):
+    """Where a preset's weights were fetched from before they were saved here, or None."""
+    source = config["card"].get("source", "")
+    return source if source.startswith(hub.PREFIX) else None
 
 
 def fill(model, folder, config, weights, overrides, is_checked):

@@ -6,7 +6,6 @@ config.json and README.md are for people to edit, and not in it.
 """
 
 import fnmatch
-import hashlib
 import json
 
 from zoo.tensors import checks
@@ -19,7 +18,7 @@ MAX_BYTES = 2**20
 def write(folder):
     """Write the manifest of all files in a folder."""
     paths = sorted(path for path in folder.iterdir() if path.is_file())
-    digests = {path.name: digest(path) for path in paths if path.name not in EDITED}
+    digests = {path.name: checks.digest(path) for path in paths if path.name not in EDITED}
     text = json.dumps({"sha256": digests}, indent=2) + "\n"
     (folder / NAME).write_text(text, encoding="utf-8")
 
@@ -44,7 +43,7 @@ def check(folder, without=()):
         file = checks.member(folder, name, path)
         if not file.exists() or any(fnmatch.fnmatch(name, pattern) for pattern in without):
             continue
-        found = digest(file)
+        found = checks.digest(file)
         if found != expected:
             raise ValueError(
                 f"{file} is not the file that was saved: its sha256 must be {expected[:64]}, as "
@@ -65,9 +64,3 @@ def read(path):
     if not is_map:
         raise checks.damaged(path, "it must give the sha256 of each file")
     return digests
-
-
-def digest(path):
-    """The sha256 of a file, a text."""
-    with checks.open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

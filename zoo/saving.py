@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 
 from zoo import arguments, checkpoints, hub, manifest
-from zoo.arguments import shown
+from zoo.checkpoints import gguf
+from zoo.checks import checked_path, shown
 from zoo.config import FORMAT_VERSION, check_arguments, fingerprint
 from zoo.folders import current, replace_folder, replaceable_path
 from zoo.models import FAMILIES
@@ -30,6 +31,8 @@ def save(model, folder, weights_dtype=None, format="zoo", max_shard_size="5GB"):
     `AutoTokenizer`. What there is no place for in it, such as a family that they have not, is
     refused by its name.
 
+    With `format="gguf"` it is one file, such as `"mine.gguf"`, which llama.cpp runs.
+
     What is frozen stays so. The folder is replaced in one step: if anything fails, or the process
     is killed, the old one is still there, whole. Other files in it are kept, and so is a README.md
     of your own. The state of the optimizer is not part of a preset: `model.save("model.keras")`
@@ -38,8 +41,9 @@ def save(model, folder, weights_dtype=None, format="zoo", max_shard_size="5GB"):
     Args:
         model: a task such as `zoo.CausalLM`.
         folder: the path of a new or empty folder, or of a preset to be replaced.
-        weights_dtype: `"float16"` or `"bfloat16"` to round the weights to that, at half the size.
-        format: `"zoo"` or `"transformers"`.
+        weights_dtype: `"float16"` or `"bfloat16"` to round the weights to that, at half the size;
+            for a GGUF file also `"q8_0"`, a quarter of it.
+        format: `"zoo"`, `"transformers"` or `"gguf"`.
         max_shard_size: bytes, or text such as `"500MB"`: larger weights are written in several
             files, with an index.
 
@@ -50,9 +54,13 @@ def save(model, folder, weights_dtype=None, format="zoo", max_shard_size="5GB"):
         ValueError: weights that are not finite, a model whose layers were changed, or a folder
             without a name, or around the working directory.
     """
-    if format not in FORMATS:
-        raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {shown(format)}.")
+    known = [*FORMATS, *FILE_FORMATS]
+    if format not in known:
+        raise ValueError(f"format must be one of {', '.join(known)}; got {shown(format)}.")
     config = make_config(model)
+    if format in FILE_FORMATS:
+        save_file(model, folder, weights_dtype, *FILE_FORMATS[format])
+        return
     folder = replaceable_path(folder)
     check_replaceable(current(folder))
 
@@ -70,6 +78,17 @@ def save(model, folder, weights_dtype=None, format="zoo", max_shard_size="5GB"):
             card.write_text(text, encoding="utf-8", errors="replace")  # of a name that is no text
 
     replace_folder(folder, write, finish)
+
+
+def save_file(model, path, weights_dtype, suffix, write):
+    """Write a task as one file, in one step."""
+    path = checked_path(path)
+    if path.suffix != suffix:
+        raise ValueError(f"The file must end in {suffix!r}, as 'mine{suffix}'; got {str(path)!r}.")
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{str(path)!r} is no file. Choose another name.")
+    with model.weights_lock:  # another thread may be in `fit`
+        write(model, path, weights_dtype)
 
 
 def write_preset(model, folder, weights_dtype, max_shard_size):
@@ -90,6 +109,7 @@ WRITTEN = (  # patterns of our own files
     *checkpoints.WRITTEN,
 )
 FORMATS = {"zoo": write_preset, "transformers": checkpoints.write_folder}
+FILE_FORMATS = {"gguf": (hub.GGUF, gguf.write_file)}  # those of one file, and its suffix
 
 
 def make_config(model):
@@ -114,7 +134,7 @@ def make_config(model):
         "special_tokens": {} if is_usual else special_tokens.get_config(),
         "tokenizer": "" if tokenizer is None else fingerprint(tokenizer),
         "frozen": model.frozen,
-        "card": {},
+        "card": {"source": model.source} if model.source else {},
     }
     config = {name: value for name, value in config.items() if value or name not in SILENT}
     check_arguments(config, "zoo.save")
@@ -198,7 +218,7 @@ tags:
 - zoo
 - {config["family"]}
 - {config["task"]}
----
+{base_model(config)}---
 
 {MARK}
 
@@ -217,3 +237,9 @@ model = zoo.load("path/to/{name}")
 |---|---|
 {rows}
 """
+
+
+def base_model(config):
+    """The line of a card that names the model on the hub that this one was made from."""
+    source = config.get("card", {}).get("source", "")
+    return f"base_model: {source.removeprefix(hub.PREFIX).split('@')[0]}\n" if source else ""

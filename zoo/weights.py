@@ -37,9 +37,7 @@ class OwnTensors(Tensors):
 
     def __init__(self, model, dtype=None):
         if dtype not in (None, *HALF):
-            raise ValueError(
-                f"The weights' dtype must be None, 'float16' or 'bfloat16'; got {dtype!r}."
-            )
+            raise ValueError(f"weights_dtype must be None, 'float16' or 'bfloat16'; got {dtype!r}.")
         self.variables = named_weights(model)
         self.names = tuple(self.variables)
         self.stored_as = dtype

@@ -1,38 +1,13 @@
 """The rows of the matrix: classes of transformers, and configurations of odd shapes."""
 
-import dataclasses
+from benchmarks.parity.case import VOCAB_SIZE, Case, variants
+from benchmarks.parity.decoders import DECODERS
 
-VOCAB_SIZE = 131
 LABELS = {"id2label": {0: "joy", 1: "anger", 2: "fear"}}
 ACTIVATIONS = (
     *("gelu", "gelu_python", "gelu_new", "gelu_fast", "gelu_accurate", "quick_gelu"),
     *("relu", "relu2", "relu6", "silu", "tanh", "sigmoid", "mish", "linear"),
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """A model of transformers.
-
-    Args:
-        family: its `model_type`.
-        cls: the name of its class.
-        config: a dict, arguments of its configuration's class.
-        variant: str, what sets it apart from other rows of the class; `""` for the first.
-        is_usual: bool, whether tests always run over it, or with `--everywhere` alone.
-        padding_id: int, what stands in padded places.
-    """
-
-    family: str
-    cls: str
-    config: dict
-    variant: str = ""
-    is_usual: bool = True
-    padding_id: int = 0
-
-    @property
-    def name(self):
-        return f"{self.cls}: {self.variant}" if self.variant else self.cls
 
 
 BERT = {
@@ -103,18 +78,21 @@ def encoders(family, start, config, heads=HEADS, **fields):
         yield Case(family, f"{start}{head}", {**config, **labels}, **fields)
 
 
-def variants(family, cls, config, changes, **fields):
-    """A row for each change of a configuration, `{name of the variant: arguments}`."""
-    for variant, change in changes.items():
-        yield Case(family, cls, {**config, **change}, variant, **fields)
-
-
 def activations(key):
     return {f"{key} {name}": {key: name} for name in ACTIVATIONS}
 
 
 CASES = (
     *encoders("bert", "Bert", BERT, (*HEADS, "ForPreTraining")),
+    *variants(
+        "bert",
+        "BertForSequenceClassification",
+        BERT,
+        {
+            "several labels": {**LABELS, "problem_type": "multi_label_classification"},
+            "regression": {"id2label": {0: "score"}, "problem_type": "regression"},
+        },
+    ),
     *encoders("roberta", "Roberta", ROBERTA, padding_id=1),
     *encoders("xlm-roberta", "XLMRoberta", ROBERTA, padding_id=1, is_usual=False),
     *encoders("distilbert", "DistilBert", DISTILBERT),
@@ -172,4 +150,5 @@ CASES = (
     *variants("roberta", "RobertaForMaskedLM", ROBERTA, {"relu": {"hidden_act": "relu"}}),
     *variants("distilbert", "DistilBertForMaskedLM", DISTILBERT, {"relu": {"activation": "relu"}}),
     *variants("gpt2", "GPT2LMHeadModel", GPT2, activations("activation_function"), is_usual=False),
+    *DECODERS,
 )

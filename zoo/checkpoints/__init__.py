@@ -1,23 +1,18 @@
-"""Folders that Hugging Face transformers wrote, read as if they were presets; and written.
+"""Checkpoints of other libraries, read as if they were presets; and written.
 
-config.json          with a "model_type": `zoo.checkpoints.configs`
-model.safetensors    or shards, or pickles: `zoo.checkpoints.engine`, by the tables in `families`
-tokenizer.json       or what came before it: `zoo.checkpoints.vocabularies`
-1_Pooling/           of sentence-transformers, with modules.json
+A folder of Hugging Face transformers, in `folders.py`:
+
+    config.json          with a "model_type": `zoo.checkpoints.configs`
+    model.safetensors    or shards, or pickles: `engine`, by the tables in `families`
+    tokenizer.json       or what came before it: `vocabularies`
+    1_Pooling/           of sentence-transformers, with modules.json
+
+A GGUF file of llama.cpp, in the package `gguf`: all of these in one.
 """
 
-from pathlib import Path
-
-from zoo import hub
-from zoo.checkpoints import engine
-from zoo.checkpoints.configs import class_of, is_foreign, read_config, read_theirs
-from zoo.checkpoints.formats.opening import find_weights, open_tensors
-from zoo.checkpoints.roles import read_special_tokens as roles_of
-from zoo.checkpoints.sentence_transformers import check_pooling
-from zoo.checkpoints.vocabularies import read_tokenizer
+from zoo.checkpoints import folders, gguf
+from zoo.checkpoints.configs import is_foreign as is_folder_of_theirs
 from zoo.checkpoints.writing import WRITTEN, write_folder
-from zoo.shared_weights import warn_of_new_heads
-from zoo.tasks import TASKS, TextEmbedder
 
 __all__ = [
     "WRITTEN",
@@ -31,8 +26,46 @@ __all__ = [
 ]
 
 
-def load_weights(model, folder, backbone_only=False, is_checked=False):
-    """Fill a task from their weights.
+def is_foreign(path):
+    """Whether a file or a folder is a checkpoint of another library."""
+    return gguf.is_gguf(path) or is_folder_of_theirs(path)
+
+
+def reader_of(path):
+    """What reads a checkpoint: a module with the functions below."""
+    return gguf if gguf.is_gguf(path) else folders
+
+
+def read_config(path):
+    """The contents of a preset's config.json that describes a checkpoint, checked.
+
+    Raises:
+        ValueError: damaged, or a model that ours cannot stand for.
+    """
+    return reader_of(path).read_config(path)
+
+
+def find_weights(path):
+    """Raise FileNotFoundError that says what must be there, where there are no weights."""
+    reader_of(path).find_weights(path)
+
+
+def read_tokenizer(path):
+    """The tokenizer of a checkpoint, or None where it has none.
+
+    Raises:
+        ValueError: damaged, or settings that ours cannot follow.
+    """
+    return reader_of(path).read_tokenizer(path)
+
+
+def read_special_tokens(path, tokenizer, vocab_size):
+    """The `SpecialTokens` of a checkpoint, of which `tokenizer` is the tokenizer, or None."""
+    return reader_of(path).read_special_tokens(path, tokenizer, vocab_size)
+
+
+def load_weights(model, path, backbone_only=False, is_checked=False):
+    """Fill a task from the weights of a checkpoint.
 
     Every tensor of theirs is used, or known not to be needed; every weight of the backbone is
     filled. A head that the file lacks keeps its random weights, with a warning that names it,
@@ -40,8 +73,8 @@ def load_weights(model, folder, backbone_only=False, is_checked=False):
     widened or rounded to the dtype of the model.
 
     Args:
-        model: a task on the backbone that `read_config(folder)` describes.
-        folder: the path of a folder.
+        model: a task on the backbone that `read_config(path)` describes.
+        path: of a file or a folder.
         backbone_only: bool, whether all heads keep their random weights.
         is_checked: bool, whether the files are known to be what was saved.
 
@@ -50,30 +83,4 @@ def load_weights(model, folder, backbone_only=False, is_checked=False):
         ValueError: damaged, of another model, or with a head that ours cannot stand for; the model
             is unchanged. NaN or infinite weights: the model is then partly filled.
     """
-    folder = Path(folder)
-    theirs, family = read_theirs(folder)
-    cls = class_of(theirs, family, folder / hub.CONFIG_NAME)
-    saved_for = family.architectures[cls]
-    is_own_task = type(model) is TASKS[saved_for] and not backbone_only
-    if is_own_task and saved_for in family.refused_heads:
-        _, reason = family.refused_heads[saved_for]
-        raise ValueError(
-            f"{folder}: a {family.name} head for {saved_for} cannot be converted: {reason}. Load "
-            "its backbone for another task, such as task='embedding'."
-        )
-    if isinstance(model, TextEmbedder):
-        check_pooling(folder)
-    must_have_heads = is_own_task and cls != family.bare
-    heads = "none" if backbone_only else "all" if must_have_heads else "shared"
-    with open_tensors(folder) as tensors:
-        if not is_checked:
-            tensors.check_data()
-        missing = engine.fill(model, tensors, family, saved_for, heads, tensors.path)
-        if heads == "shared":
-            warn_of_new_heads(tensors.path, missing)
-
-
-def read_special_tokens(folder, tokenizer, vocab_size):
-    """The `SpecialTokens` of a folder, of which `tokenizer` is the tokenizer, or None."""
-    _, family = read_theirs(folder)
-    return roles_of(Path(folder), family, tokenizer, vocab_size)
+    reader_of(path).load_weights(model, path, backbone_only, is_checked)

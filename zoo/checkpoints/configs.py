@@ -7,14 +7,20 @@ make_config(model, family)      ours, as the contents of their config.json
 from pathlib import Path
 
 from zoo import hub
-from zoo.arguments import shown, taken
+from zoo.arguments import taken
 from zoo.checkpoints import refusals
 from zoo.checkpoints.engine import all_arguments
 from zoo.checkpoints.families import FOREIGN
 from zoo.checkpoints.sentence_transformers import is_embedder
 from zoo.checkpoints.tables import keys
+from zoo.checks import shown
 from zoo.config import FORMAT_VERSION, OPTIONAL_SECTIONS, SECTIONS, check_arguments, read_object
 
+PROBLEM_TYPES = {
+    "single_label_classification": "single_label",
+    "multi_label_classification": "multi_label",
+    "regression": "regression",
+}
 UNSAID = ("dtype", "name")  # arguments of a backbone that no table of config keys has
 
 
@@ -78,9 +84,10 @@ def backbone_arguments(theirs, family, path):
         if not key.is_read:
             continue
         try:
-            found[argument] = key.to_ours(theirs)
+            value = key.to_ours(theirs)
         except ValueError as error:
             raise ValueError(f"{path}: {error}, for a {family.name} model.") from None
+        found |= value if isinstance(argument, tuple) else {argument: value}
     return found
 
 
@@ -123,14 +130,25 @@ def task_arguments(task, theirs, family, path):
     found = dict(family.task_constants.get(task, {}))
     if task not in ("text_classification", "token_classification"):
         return found
-    kind = theirs.get("problem_type")
-    if kind not in (None, "single_label_classification"):
-        raise ValueError(
-            f"{path}: problem_type must be 'single_label_classification', one label of several; "
-            f"got {shown(kind)}."
-        )
+    found["labels"] = labels(theirs, path)
     rates = [theirs[key] for key in family.head_dropout[task] if theirs.get(key) is not None]
-    return {**found, "labels": labels(theirs, path), "head_dropout": rates[0]}
+    if rates:
+        found["head_dropout"] = rates[0]
+    if task == "text_classification":
+        found["problem"] = problem(theirs, found["labels"], path)
+    return found
+
+
+def problem(theirs, labels, path):
+    """What a classifier's numbers mean; where their config does not say, their count does."""
+    kind = theirs.get("problem_type")
+    if kind is None:
+        return "single_label" if len(labels) > 1 else "regression"
+    if not isinstance(kind, str) or kind not in PROBLEM_TYPES:
+        raise ValueError(
+            f"{path}: problem_type must be one of {', '.join(PROBLEM_TYPES)}; got {shown(kind)}."
+        )
+    return PROBLEM_TYPES[kind]
 
 
 def labels(theirs, path):
@@ -157,22 +175,29 @@ def make_config(model, family):
         known = ", ".join(dict.fromkeys(family.architectures.values()))
         raise ValueError(f"of its tasks they know {known}, and this is {task}")
     config = {"model_type": family.name, "architectures": [cls], **family.fixed}
-    arguments, table = all_arguments(model.backbone), keys(family.arguments)
-    for name in taken(type(model.backbone)):
-        if name in UNSAID:
-            continue
-        if name in table:
-            try:
-                config |= table[name].to_theirs(arguments[name])
-            except ValueError as error:
-                raise ValueError(f"its {name} does not fit: {error}") from None
-        else:
-            check_constant(name, arguments[name], family.constants)
+    config |= their_backbone_arguments(model.backbone, family)
     for name, value in family.task_constants.get(task, {}).items():
         check_constant(name, getattr(model, name), {name: value})
     config |= their_task_arguments(model, family)
     config["dtype"] = model.backbone.dtype_policy.variable_dtype
     return {name: value for name, value in config.items() if value is not None}
+
+
+def their_backbone_arguments(backbone, family):
+    """What their config says of our backbone's arguments, all of which it must say."""
+    arguments, config, said = all_arguments(backbone), {}, set(UNSAID)
+    for argument, key in keys(family.arguments).items():
+        names = argument if isinstance(argument, tuple) else (argument,)
+        said.update(names)
+        try:
+            value = arguments if isinstance(argument, tuple) else arguments[argument]
+            config |= key.to_theirs(value)
+        except ValueError as error:
+            raise ValueError(f"its {' and '.join(names)} do not fit: {error}") from None
+    for name in taken(type(backbone)):
+        if name not in said:
+            check_constant(name, arguments[name], family.constants)
+    return config
 
 
 def check_constant(name, value, constants):
@@ -187,8 +212,12 @@ def their_task_arguments(model, family):
     task = type(model).task_name
     if task not in ("text_classification", "token_classification"):
         return {}
-    return {
+    config = {
         "id2label": {str(i): label for i, label in enumerate(model.labels)},
         "label2id": {label: i for i, label in enumerate(model.labels)},
         family.head_dropout[task][0]: model.head_dropout,
     }
+    if task == "text_classification":
+        names = {ours: theirs for theirs, ours in PROBLEM_TYPES.items()}
+        config["problem_type"] = names[model.problem]
+    return config

@@ -122,6 +122,7 @@ def matched(model, family, task, complaint, may_lack=()):
 USUAL = {  # what None stands for
     "mlp_dim": lambda arguments: 4 * arguments["hidden_dim"],
     "head_dim": lambda arguments: arguments["hidden_dim"] // arguments["num_heads"],
+    "num_kv_heads": lambda arguments: arguments["num_heads"],
     "num_decoder_layers": lambda arguments: arguments["num_layers"],
 }
 

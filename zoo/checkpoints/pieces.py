@@ -8,9 +8,9 @@ source.spm, target.spm, vocab.json    Marian: two models over one vocabulary
 import json
 
 from zoo import hub
-from zoo.arguments import shown
 from zoo.checkpoints.formats import sentencepiece as spm
 from zoo.checkpoints.roles import read_settings
+from zoo.checks import shown
 from zoo.config import read_object
 from zoo.tensors.checks import damaged, open_regular, strict_json
 from zoo.tokenizers import Tokenizer

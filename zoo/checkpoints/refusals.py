@@ -1,7 +1,7 @@
 """Checkpoints of others that are no models of ours: said by their names."""
 
-from zoo.arguments import shown
 from zoo.checkpoints.families import FOREIGN
+from zoo.checks import shown
 from zoo.hub import suggestion
 
 # What stores weights as small integers with scales beside them, each in a way of its own.

@@ -22,8 +22,9 @@ its variable, so that one table serves models with and without biases: what is n
 be there when a model is written.
 
 *A table of config keys* maps arguments of our backbone to a key of their config.json: a `Key` where
-the two say it differently, or an object with the methods of `Key`. `fixed` names keys that must
-have one value, `constants` arguments of ours of which theirs has one value.
+the two say it differently, or an object with the methods of `Key`. Several arguments that theirs
+says together are a tuple of names, with a `Keys`. `fixed` names keys that must have one value,
+`constants` arguments of ours of which theirs has one value.
 
 *A table of special tokens* maps the roles of `zoo.tokenizers.SpecialTokens` to their names for
 them: `"eos_token"` is an id, "eos_token_id", in generation_config.json and config.json, and a text,
@@ -40,7 +41,7 @@ import re
 
 import numpy as np
 
-from zoo.arguments import shown
+from zoo.checks import shown
 
 REQUIRED = object()  # of a key, which their config must have
 
@@ -185,6 +186,29 @@ class Key:
         elif value is not None and self.offset:
             value += self.offset
         return dict.fromkeys((self.name, *self.copies), value)
+
+
+class Keys:
+    """Keys of their config for several arguments of ours; a base class."""
+
+    is_read = True
+
+    def to_ours(self, theirs):
+        """`{argument: value}` of their whole config; raises ValueError with the reason alone."""
+        raise NotImplementedError
+
+    def to_theirs(self, arguments):
+        """`{key: value}` of all arguments of ours; raises ValueError with the reason alone."""
+        raise NotImplementedError
+
+
+class Unsaid:
+    """An argument that acts in training alone, and of which theirs says nothing."""
+
+    is_read = False
+
+    def to_theirs(self, value):
+        return {}
 
 
 def keys(table):

@@ -15,9 +15,9 @@ from pathlib import Path
 from tokenizers import processors
 
 from zoo import hub
-from zoo.arguments import shown
 from zoo.checkpoints import pieces, roles
 from zoo.checkpoints.roles import read_settings
+from zoo.checks import shown
 from zoo.tokenizers import BytePairTokenizer, Tokenizer, WordPieceTokenizer
 from zoo.tokenizers.engine import library_errors
 

@@ -11,13 +11,16 @@ from zoo.checkpoints import roles
 from zoo.checkpoints.configs import make_config
 from zoo.checkpoints.engine import TheirTensors
 from zoo.checkpoints.families import FOREIGN
+from zoo.checkpoints.sentence_transformers import MODULES_NAME, POOLING_NAME, write_pooling
 from zoo.checkpoints.vocabularies import write_json, write_tokenizer
-from zoo.tasks import CausalLM, Seq2SeqLM
+from zoo.tasks import CausalLM, Seq2SeqLM, TextEmbedder
 
 WRITTEN = (  # patterns of the files, beside those that every preset has
     roles.GENERATION_CONFIG_NAME,
     roles.TOKENIZER_CONFIG_NAME,
     roles.SPECIAL_TOKENS_NAME,
+    MODULES_NAME,
+    POOLING_NAME.split("/")[0],
 )
 
 
@@ -37,15 +40,31 @@ def write_folder(model, folder, weights_dtype=None, max_shard_size="5GB"):
     config["zoo_version"] = version("keras-zoo")  # says that zoo.save may replace the folder
     if weights_dtype is not None:
         config["dtype"] = weights_dtype
-    config |= roles.their_ids(model.special_tokens, family.roles)
-    write_json(folder / hub.CONFIG_NAME, config)
+    ids = their_ids(model, family)
+    write_json(folder / hub.CONFIG_NAME, config | ids)
     if model.tokenizer is not None:
         write_tokenizer(model, family, folder)
     if isinstance(model, (CausalLM, Seq2SeqLM)):
-        ids = roles.their_ids(model.special_tokens, family.roles)
         write_json(folder / roles.GENERATION_CONFIG_NAME, ids)
+    if isinstance(model, TextEmbedder):
+        write_pooling(folder, model.backbone.hidden_dim)
     with TheirTensors(model, family, weights_dtype) as theirs:
         tensors.write_folder(folder, theirs, max_shard_size)
+
+
+def their_ids(model, family):
+    """The ids of special tokens for config.json, which may ask for one of them."""
+    ids = roles.their_ids(model.special_tokens, family.roles)
+    for key, needed in family.fixed.items():
+        if key in ids and ids[key] is None and model.tokenizer is None:
+            ids[key] = needed
+        if key in ids and ids[key] != needed:
+            raise ValueError(
+                f"{key} must be {needed} in a {family.name} model of transformers, whose positions "
+                f"are counted from it; this task has {ids[key]}. zoo.save(model, folder) writes a "
+                "preset; to write it for transformers, train a tokenizer that has the token there."
+            )
+    return ids
 
 
 def family_of(model):

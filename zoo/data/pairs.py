@@ -7,9 +7,10 @@ import numpy as np
 from zoo.backends.buckets import LENGTHS, bucket
 from zoo.data.batches import LengthBuckets, Splits, padded_length
 from zoo.data.checks import check_labels, check_padding, check_token_ids
+from zoo.data.encoding import encoded
 from zoo.data.labels import checked_weights
 from zoo.data.sources import to_list
-from zoo.data.texts import filled, is_text, user_level, warn_dropped
+from zoo.data.texts import NothingToLearn, filled, is_text, user_level, warn_dropped
 from zoo.tokenizers import SpecialTokens
 
 
@@ -105,7 +106,7 @@ class PairFormat:
         """Token ids of texts; raises ValueError for one that has none."""
         texts = filled(texts)
         tokenizer = self.tokenizer.for_targets if what == "target" else self.tokenizer
-        rows = tokenizer.encode(texts)
+        rows = encoded(tokenizer, texts)
         for place, (text, row) in enumerate(zip(texts, rows, strict=True)):
             if not row:
                 raise ValueError(
@@ -156,13 +157,10 @@ class PairFormat:
         if weights is not None:
             weights = checked_weights(weights, len(sources), "pair")
         if drop:
-            rows = (
-                self.tokenizer.encode(filled(sources)),
-                self.tokenizer.for_targets.encode(filled(targets)),
-            )
+            rows = encoded(self.tokenizer, sources), encoded(self.tokenizer.for_targets, targets)
             kept = [i for i, pair in enumerate(zip(*rows, strict=True)) if all(pair)]
             if not kept:
-                raise ValueError(
+                raise NothingToLearn(
                     "There is nothing to learn from: no pair has two texts. Check them."
                 )
             warn_dropped(len(sources) - len(kept), len(sources), "pairs")

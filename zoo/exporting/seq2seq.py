@@ -16,7 +16,6 @@ from zoo.exporting.graph_functions import (
     require_rules,
     sampling_rules,
 )
-from zoo.exporting.rows import non_empty
 from zoo.exporting.tokenizers.byte_pairs import GraphTokenizer
 
 BEAM = (
@@ -75,7 +74,7 @@ def generate_signature(model, texts):
         rules = *texts.length_rules(max_new_tokens), *sampling_rules(temperature, top_p)
         rows = texts.rows(require_rules(text, *rules))
         tokens = draw(model.decoder, *rows, max_new_tokens, temperature, top_p, seed)
-        return {"text": texts.tokenizer.decode(tokens)}
+        return {"text": texts.decode(tokens, text)}
 
     return generate
 
@@ -101,7 +100,7 @@ def translate_signature(model, texts):
             ),
         )
         beam = max_new_tokens, beam_width, length_penalty
-        return {"text": texts.tokenizer.decode(search(model.decoder, *texts.rows(text), *beam))}
+        return {"text": texts.decode(search(model.decoder, *texts.rows(text), *beam), text)}
 
     return translate
 
@@ -125,7 +124,7 @@ class GraphPairs:
 
     def rows(self, text):
         """Strings `(batch,)` to token ids, int32 `(batch, longest)`, and int32 lengths."""
-        ids = non_empty(self.tokenizer.encode(text))
+        ids = self.tokenizer.encode(text)
         longest = longest_of(ids)
         around = "start and end tokens" if self.before_source else "end token"
         checked = require(
@@ -141,6 +140,11 @@ class GraphPairs:
             for around in (self.before_source, self.after_source)
         )
         return as_padded(tf.concat([*before, ids, *after], axis=1))
+
+    def decode(self, tokens, sources):
+        """The texts of targets; that of a source without a token is empty."""
+        is_empty = self.tokenizer.encode(sources).row_lengths() == 0
+        return tf.where(is_empty, "", self.tokenizer.decode(tokens))
 
     def length_rules(self, max_new_tokens):
         fits = (

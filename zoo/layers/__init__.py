@@ -1,10 +1,11 @@
 """Keras layers for attention, positions and Transformer blocks."""
 
 from zoo.layers.attention import MultiHeadAttention
-from zoo.layers.blocks import TransformerBlock
+from zoo.layers.blocks import ParallelBlock, TransformerBlock
 from zoo.layers.embedding import TiedHead, TokenEmbedding, take_rows
 from zoo.layers.encoder_parts import (
     Bias,
+    LastToken,
     MeanPooling,
     Pooler,
     PredictionTransform,
@@ -25,12 +26,12 @@ from zoo.layers.positions import (
     AttentionPosition,
     PositionEmbedding,
     RelativePositionBias,
-    RotaryEmbedding,
     SinusoidalPositions,
 )
 from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer
 from zoo.layers.recurrent_attention import BahdanauAttention, LuongAttention, RecurrentDecoder
 from zoo.layers.recurrent_dropout import LockedDropout, WordDropout
+from zoo.layers.rotary import RotaryEmbedding
 
 __all__ = [
     "ALiBi",
@@ -41,10 +42,12 @@ __all__ = [
     "FeedForward",
     "GatedFeedForward",
     "LSTMLayer",
+    "LastToken",
     "LockedDropout",
     "LuongAttention",
     "MeanPooling",
     "MultiHeadAttention",
+    "ParallelBlock",
     "Pooler",
     "PositionEmbedding",
     "PredictionTransform",

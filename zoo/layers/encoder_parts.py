@@ -101,6 +101,32 @@ class MeanPooling(Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
+class LastToken(Layer):
+    """The last real token's hidden state, which alone has seen a whole text read from the left.
+
+    Radford et al., 2018, "Improving Language Understanding by Generative Pre-Training", section 3.2
+
+    Call arguments:
+        hidden: `(batch, length, hidden_dim)`.
+        padding_mask: `(batch, length)`, True for real tokens, padding on the right; None where all
+            are.
+
+    Returns:
+        `(batch, hidden_dim)`.
+    """
+
+    def call(self, hidden, padding_mask=None):
+        if padding_mask is None:
+            return hidden[:, -1]
+        last = ops.sum(ops.cast(padding_mask, "int32"), axis=1) - 1
+        last = ops.maximum(last, 0)[:, None, None]
+        return ops.take_along_axis(hidden, last, axis=1)[:, 0]
+
+    def compute_output_spec(self, hidden, padding_mask=None):
+        return keras.KerasTensor((hidden.shape[0], hidden.shape[-1]), dtype=self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("zoo")
 class TakePositions(Layer):
     """The hidden states of some positions of each row.
 

@@ -47,7 +47,6 @@ class BERT(Backbone):
         "num_segments": Integer(0, 2**8),
         "activation": Choice(*ACTIVATIONS),
     }
-    separators_between = 1  # separator tokens between two texts of a row
 
     def __init__(
         self,

@@ -37,7 +37,7 @@ class GPT(Decoder):
     """
 
     family = "gpt"
-    tasks = ("causal_lm",)
+    tasks = ("causal_lm", "text_classification")
     arguments = Decoder.arguments | {
         "activation": Choice(*ACTIVATIONS),
         "scale_by_layer": Boolean(),

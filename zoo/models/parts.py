@@ -5,6 +5,7 @@ import keras
 from zoo.layers import (
     FeedForward,
     MultiHeadAttention,
+    ParallelBlock,
     PositionEmbedding,
     TokenEmbedding,
     TransformerBlock,
@@ -81,6 +82,17 @@ class Parts:
             name=name,
         )
 
+    def parallel_block(self, name, attention, feed_forward):
+        return ParallelBlock(
+            attention,
+            feed_forward,
+            norm=self.norm_kind,
+            norm_epsilon=self.norm_epsilon,
+            dropout=self.dropout,
+            dtype=self.dtype,
+            name=name,
+        )
+
     def encoder_blocks(self, count, attention, feed_forward, position=None):
         """Blocks that see both ways.
 
@@ -112,11 +124,11 @@ class Parts:
     def norm(self, name):
         return NORMS[self.norm_kind](epsilon=self.norm_epsilon, dtype=self.dtype, name=name)
 
-    def head(self, vocab_size, hidden_dim, initializer):
+    def head(self, vocab_size, hidden_dim, initializer, use_bias=False):
         """The head of a model whose embeddings have another table, built: only tasks call it."""
         head = keras.layers.Dense(
             vocab_size,
-            use_bias=False,
+            use_bias=use_bias,
             kernel_initializer=initializer,
             dtype=self.dtype,
             name="head",

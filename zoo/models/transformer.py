@@ -98,7 +98,9 @@ class Transformer(EncoderDecoder):
         super().__init__(
             token_embedding=token_embedding,
             target_embedding=token_embedding if tied else make_embedding("target_embedding"),
-            head=None if tied else make_head(vocab_size, hidden_dim, dtype),
+            head=None
+            if tied
+            else parts.head(vocab_size, hidden_dim, glorot(hidden_dim, vocab_size), use_bias=True),
             embedding_scale=hidden_dim**0.5,
             embedding_dropout=parts.embedding_dropout(),
             encoder_positions=encoder_positions,
@@ -132,14 +134,6 @@ def make_positions(kind, side, max_length, num_heads, dtype):
         bias.build()  # here, under its own name: the blocks share it
         return None, bias
     raise ValueError(f"position must be one of {', '.join(POSITIONS)}; got {kind!r}.")
-
-
-def make_head(vocab_size, hidden_dim, dtype):
-    head = keras.layers.Dense(
-        vocab_size, kernel_initializer=glorot(hidden_dim, vocab_size), dtype=dtype, name="head"
-    )
-    head.build((None, hidden_dim))  # here, under its own name: only tasks call it
-    return head
 
 
 def glorot(fan_in, fan_out):

@@ -1,5 +1,6 @@
 """Files of others, opened with care; and what they say of tensors, before it is believed."""
 
+import hashlib
 import json
 import os
 import stat
@@ -114,3 +115,9 @@ def strict_json(data, source):
 
 def damaged(path, reason):
     return ValueError(f"{path} is damaged: {reason}. Fetch or save it again.")
+
+
+def digest(path):
+    """The sha256 of a file, a text."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -64,6 +64,8 @@ class SpecialTokens:
         for role in SEVERAL:
             ids = getattr(self, role)
             ids = () if ids is None else ids
+            if isinstance(ids, (str, float)):
+                raise TypeError(f"The {role} token must be an id, an int; got {ids!r}.")
             ids = (ids,) if isinstance(ids, (int, np.integer)) else tuple(ids)
             object.__setattr__(self, role, ids)
         for role, token_id in self._ids():

@@ -13,22 +13,24 @@ trusts the text can ask for the other reading with `encode(text, allow_special=T
 
 import functools
 import json
-import pathlib
 import warnings
 
 import keras
 import numpy as np
 import tokenizers
 
+from zoo.checks import file_path, require_flag, shown
 from zoo.files import write_atomically
 from zoo.tokenizers import checks, training
 from zoo.tokenizers.engine import build_engine, failing_step, library_errors
+from zoo.tokenizers.first_token import first_token
 from zoo.tokenizers.special_tokens import SpecialTokens
 from zoo.tokenizers.streaming import StreamDecoder
 from zoo.tokenizers.texts import as_texts, text_error
 
 FILE_NAME = "tokenizer.json"
 MUCH_UNKNOWN = 0.25  # the share of unknown tokens from which on there is a warning
+MANY_UNKNOWN = 4  # tokens: a name or two may well be unknown
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -45,6 +47,7 @@ class Tokenizer:
         special_ids: `{name: id}` of the special tokens.
         start_id, end_id, pad_id, mask_id, unknown_id: ids of the special tokens that have these
             roles by conventional names, or None. `pad_id` falls back to `end_id`.
+        first_id: the id that its file puts before each text, or None. `encode` does not: tasks do.
         is_byte_level: whether ids spell UTF-8 bytes, so that any text survives a round trip.
 
     Raises:
@@ -74,6 +77,7 @@ class Tokenizer:
         self.start_id, self.end_id, self.mask_id = roles.start, roles.end, roles.mask
         self.pad_id = roles.end if roles.padding is None else roles.padding
         self.unknown_id = roles.unknown
+        self.first_id = first_token(contents)
 
     # Loading and saving
 
@@ -85,7 +89,7 @@ class Tokenizer:
             FileNotFoundError: there is none.
             ValueError: it is damaged or unsafe.
         """
-        path = pathlib.Path(path)
+        path = file_path(path, "A tokenizer")
         file = path / FILE_NAME if path.is_dir() else path
         if not file.is_file():
             raise FileNotFoundError(
@@ -110,7 +114,7 @@ class Tokenizer:
 
     def save(self, path):
         """Write `path` if it ends in `.json`, else `path/tokenizer.json`; atomically."""
-        path = pathlib.Path(path)
+        path = file_path(path, "A tokenizer")
         file = path if path.suffix == ".json" else path / FILE_NAME
         write_atomically(file, self.to_json())
 
@@ -181,6 +185,7 @@ class Tokenizer:
         return self._encode(text, False, lambda e: (e.ids, e.offsets, e.word_ids), offsets=True)
 
     def _encode(self, text, allow_special, result, offsets=False):
+        require_flag("allow_special", allow_special)
         single = isinstance(text, str)
         texts = [text] if single else as_texts(text)
         engine = self._special_engine if allow_special else self._engine
@@ -228,6 +233,7 @@ class Tokenizer:
             TypeError: ids that are not integers.
             ValueError: an id outside the vocabulary.
         """
+        require_flag("skip_special", skip_special)
         if keras.ops.is_tensor(ids):
             ids = keras.ops.convert_to_numpy(ids)
         if isinstance(ids, (str, bytes)) or not hasattr(ids, "__len__"):
@@ -245,6 +251,7 @@ class Tokenizer:
 
     def stream_decoder(self, skip_special=True):
         """A `StreamDecoder`: ids in one by one, pieces of text out."""
+        require_flag("skip_special", skip_special)
         return StreamDecoder(self, skip_special)
 
     def check_ids(self, ids):
@@ -282,6 +289,8 @@ class Tokenizer:
         """
         if self._has_warned or (share := self.unknown_share(rows)) < MUCH_UNKNOWN:
             return
+        if share * sum(map(len, rows)) < MANY_UNKNOWN:
+            return
         self._has_warned = True
         warnings.warn(
             f"{share:.0%} of the tokens of these texts are unknown to the tokenizer, so that the "
@@ -291,6 +300,8 @@ class Tokenizer:
 
     def token_to_id(self, token):
         """The id of a token as it is spelled in the vocabulary, or None."""
+        if not isinstance(token, str):
+            raise TypeError(f"token must be a str; got {shown(token)}.")
         return self._engine.token_to_id(token)
 
     def id_to_token(self, token_id):

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from zoo.arguments import shown
 from zoo.checkpoints.tables import ACTIVATIONS, Family, Joined, Key
+from zoo.checks import shown
 
 ROWS_BEFORE = 2  # of the tables of positions: nothing reads them
 
