@@ -1,5 +1,6 @@
 """Examples run as they stand, with a tiny model in the place of the one that they load."""
 
+import json
 import runpy
 import sys
 from pathlib import Path
@@ -57,6 +58,27 @@ def test_summarisation(monkeypatch, capsys, tmp_path):
     assert "val_rougeL" in printed
     assert "is summarised as" in printed
     assert "rouge1" in printed.splitlines()[-1]
+
+
+@pytest.mark.slow_to_compile
+def test_tickets(monkeypatch, capsys, tmp_path):
+    zoo.save(
+        with_weights(zoo.MaskedLM(tiny_backbone(max_length=256), word_pieces())),
+        tmp_path / "preset",
+    )
+    load = zoo.load
+    monkeypatch.setattr(zoo, "load", lambda name, **options: load(tmp_path / "preset", **options))
+    table = (EXAMPLES / "data" / "tickets.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "few.csv").write_text("\n".join(table[:53]), encoding="utf-8")
+    argv = ["tickets.py", str(tmp_path / "few.csv"), "--epochs", "1", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.warns(UserWarning, match="have no text and were left out"):
+        runpy.run_path(str(EXAMPLES / "tickets.py"), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "macro avg" in printed
+    served = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    assert [answer["text"][:3] for answer in served] == ["", "   ", "???", "The"]
+    assert len({answer["label"] for answer in served[:2]}) == 1
 
 
 @pytest.mark.backend_free
