@@ -64,3 +64,13 @@ def adapt_batches(read, num_batches=None, is_one_shot=False):
 
 def stop_tuning(iterator):
     """Nothing: no other thread tunes the data."""
+
+
+def first_batch(iterator):
+    """The first batch of a `fit` or `evaluate` that is about to begin.
+
+    Args:
+        iterator: Keras' epoch iterator, which starts anew afterwards.
+    """
+    for _, _, found in iterator:
+        return found[0] if isinstance(found, (list, tuple)) else next(found)

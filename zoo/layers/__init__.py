@@ -31,6 +31,7 @@ from zoo.layers.positions import (
 from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer
 from zoo.layers.recurrent_attention import BahdanauAttention, LuongAttention, RecurrentDecoder
 from zoo.layers.recurrent_dropout import LockedDropout, WordDropout
+from zoo.layers.watching import watch
 
 __all__ = [
     "ALiBi",
@@ -67,4 +68,5 @@ __all__ = [
     "padding_mask_to_attention",
     "take_rows",
     "token_nats",
+    "watch",
 ]
