@@ -165,7 +165,7 @@ BAD_CALLS = [
     (generation(["a b " * 60], 8, 0.0, 1.0, 0), "must fit into the context of 96 tokens"),
     (generation(["a"], 96, 0.0, 1.0, 0), "must fit into the context of 96 tokens; got] [1] [and]"),
     (generation(["a"], 0, 0.0, 1.0, 0), "max_new_tokens must be at least 1; got] [0]"),
-    (generation(["a"], 1, -1.0, 1.0, 0), "temperature must be at least 0 (0 is greedy); got] [-1]"),
+    (generation(["a"], 1, -1.0, 1.0, 0), "temperature must be at least 0 and finite (0 is greedy)"),
     (generation(["a"], 1, 1.0, 0.0, 0), "top_p must be above 0 and at most 1; got] [0]"),
     (("score", {"text": as_bytes(["a b " * 60])}), "must fit into the context of 96 tokens"),
     (logits([[0] * 97], [[True] * 97]), "must fit into the context of 96 tokens; got] [97]"),

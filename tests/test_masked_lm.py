@@ -89,7 +89,7 @@ def test_fill_gives_tokens_with_probabilities(model):
             lambda m: m.fill("no mask here"),
             r"must have a \[MASK\] to be filled; got 'no mask here'",
         ),
-        (lambda m: m.fill("[MASK]", top_k=0), "top_k must be from 1 to the vocabulary's"),
+        (lambda m: m.fill("[MASK]", top_k=0), "top_k must be a whole number of at least 1; got 0"),
         (lambda m: m.fill("word " * 40 + "[MASK]"), "must fit into 30 tokens; got 81"),
         (lambda m: m.fit([]), "with something in it"),
         (lambda m: m.fit(["", " "]), "2 texts without a token"),

@@ -10,6 +10,9 @@ import zoo
 from tests.models import tiny_backbone, with_weights, word_pieces
 from zoo.tasks import QAExample
 
+# Of so few tokens many words are unknown.
+pytestmark = pytest.mark.filterwarnings("ignore:.*unknown to the tokenizer")
+
 CONTEXT = "The sea was calm. The captain laughed a long while. It was late."
 
 

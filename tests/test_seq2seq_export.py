@@ -89,15 +89,14 @@ PAIR = {
 }
 LONG = np.zeros((1, CONTEXT + 1), "int32")
 BAD_CALLS = [
-    (translation(["x", ""], 2, 0.6), "Each text must have a token at least"),
     (translation(["~" * 32], 2, 0.6), "fit into the context of 32 tokens; got a source of] [32]"),
     (translation(["x"], 2, 0.6, 0), "max_new_tokens must be at least 1; got] [0]"),
     (translation(["x"], 2, 0.6, 33), "max_new_tokens must fit into the context of 32 tokens; got"),
     (translation(["x"], 0, 0.6), "beam_width must be from 1 (greedy) to 300, the vocabulary"),
     (translation(["x"], 301, 0.6), "the vocabulary of the model; got] [301]"),
     (translation(["x"], 2, -1.0), "length_penalty must be at least 0; got] [-1]"),
-    (generation(["x", ""], 0.0, 1.0, 0), "Each text must have a token at least"),
-    (generation(["x"], -1.0, 1.0, 0), "temperature must be at least 0 (0 is greedy); got] [-1]"),
+    (generation(["x"], -1.0, 1.0, 0), "temperature must be at least 0 and finite (0 is greedy)"),
+    (generation(["x"], float("inf"), 1.0, 0), "temperature must be at least 0 and finite"),
     (generation(["x"], 1.0, 1.5, 0), "top_p must be above 0 and at most 1; got] [1.5]"),
     (logits(LONG, LONG == 0, LONG[:, :1]), "must fit into the context of 32 tokens; got] [33]"),
     (logits(LONG[:, :1], LONG[:, :1] == 0, LONG), "must fit into the context of 32 tokens; got"),
@@ -108,6 +107,7 @@ CALLS = {
     "greedy": [generation(SOURCES, 0.0, 1.0, 0), translation(SOURCES, 1, 0.6)],
     "drawn": [generation(SOURCES, *DRAWN)],
     "alone": [translation([source], *BEAMS[-1]) for source in SOURCES],
+    "empty": [translation(["x", ""], 2, 0.6), generation(["x", ""], 0.0, 1.0, 0)],
     "none": [translation([], *BEAMS[0]), generation([], *DRAWN)],
     "not utf-8": [
         ("translate", translation([], *BEAMS[0])[1] | {"text": ("string", ["\xff"])}),
@@ -194,6 +194,12 @@ def test_a_batch_gives_what_its_texts_give_one_by_one(answers):
 
 def test_an_empty_batch_gives_an_empty_batch(answers):
     assert answers["none"] == [{"text": []}] * 2
+
+
+def test_the_target_of_an_empty_source_is_empty(answers):
+    for answer in answers["empty"]:
+        assert answer["text"][0]
+        assert answer["text"][1] == ""
 
 
 def test_text_that_is_not_utf8_reads_as_replacement_characters(answers):

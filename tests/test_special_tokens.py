@@ -90,7 +90,11 @@ def test_the_config_gives_them_back(tokens):
         ({"mask": 1.0}, TypeError, "The mask token must be an id, an int; got 1.0."),
         ({"padding": True}, TypeError, "The padding token must be an id, an int; got True."),
         ({"stop": (1, None)}, TypeError, "The stop token must be an id, an int; got None."),
-        ({"stop": "</s>"}, TypeError, "The stop token must be an id, an int; got '<'."),
+        (
+            {"stop": "</s>"},
+            TypeError,
+            "The stop token must be an id, an int; got '</s>'.",
+        ),
         ({"start": -1}, ValueError, "The start token must be an id of at least 0; got -1."),
         ({"stop": [3, -2]}, ValueError, "The stop token must be an id of at least 0; got -2."),
     ],

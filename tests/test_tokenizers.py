@@ -232,7 +232,7 @@ def test_trained_vocabularies(bpe, word_piece):
         (lambda: BytePairTokenizer.train("abc", 300), TypeError, "iterable of str; got one str"),
         (lambda: BytePairTokenizer.train(["a", 5], 300), TypeError, "got int at position 1"),
         (lambda: BytePairTokenizer.train(["a"], 256), ValueError, "at least 257; got 256"),
-        (lambda: BytePairTokenizer.train(["a"], 300, ("x", "x")), ValueError, "distinct"),
+        (lambda: BytePairTokenizer.train(["a"], 300, ("x", "x")), ValueError, "different names"),
         (lambda: WordPieceTokenizer.train(TEXTS, 20), ValueError, "at least that; got 20"),
         (lambda: WordPieceTokenizer.train([b"a"], 99), TypeError, "got bytes at position 0"),
         (lambda: Tokenizer.load("/nowhere"), FileNotFoundError, "No tokenizer at '/nowhere'"),

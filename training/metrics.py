@@ -6,6 +6,7 @@ Those of lists take the truth first, then what was predicted.
 import re
 import string
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 from zoo.training.metrics_labels import (
@@ -17,7 +18,9 @@ from zoo.training.metrics_labels import (
 )
 from zoo.training.metrics_text import bleu, chrf, perplexity, rouge
 
+from zoo.checks import require_several, shown
 from zoo.data.entities import entities
+from zoo.data.formats import QAExample
 
 __all__ = [
     "bleu",
@@ -55,8 +58,8 @@ def entity_f1(true_tags, predicted_tags):
         ValueError: if the two sides differ in sentences or in a sentence's words, if there are
             no sentences, or for a tag that is none of the three.
     """
-    true_tags = [list(tags) for tags in true_tags]
-    predicted_tags = [list(tags) for tags in predicted_tags]
+    true_tags = sentences_of(true_tags, "true_tags")
+    predicted_tags = sentences_of(predicted_tags, "predicted_tags")
     if len(true_tags) != len(predicted_tags) or not true_tags:
         raise ValueError(
             "True and predicted tags must be of the same sentences, at least 1; "
@@ -86,6 +89,13 @@ def entity_f1(true_tags, predicted_tags):
     }
 
 
+def sentences_of(tags, name):
+    require_several(name, tags, "sentences, each a list of tags")
+    for sentence in tags:
+        require_several(name, sentence, "sentences, each a list of tags")
+    return [list(sentence) for sentence in tags]
+
+
 def squad_scores(predictions, references):
     """Exact match and F1 of answers, the numbers of SQuAD's own evaluation.
 
@@ -108,7 +118,13 @@ def squad_scores(predictions, references):
         ValueError: if predictions are missing or no texts, or if references are missing or share
             an id.
     """
+    require_several("references", references, "QAExamples")
     references = list(references)
+    if not isinstance(predictions, Mapping):
+        raise TypeError(f"predictions must be a dict, {{id: text}}; got {shown(predictions)}.")
+    for example in references:
+        if not isinstance(example, QAExample):
+            raise TypeError(f"references must be QAExamples; got {shown(example)}.")
     if not references:
         raise ValueError("There must be at least one question to score; got none.")
     ids = Counter(example.id for example in references)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from zoo.checks import file_path, require_flag, require_several, require_whole
 from zoo.data.labels import label_ids
 from zoo.files import replacing
 
@@ -24,7 +25,7 @@ def classification_scores(true, predicted, labels):
     Raises:
         ValueError: for sequences of different or no length, or a label that is not in `labels`.
     """
-    labels = list(labels)
+    labels = plain(labels, "labels")
     index = {label: i for i, label in enumerate(labels)}
     if len(index) < len(labels):
         raise ValueError(f"Each label must be listed once; got {labels}.")
@@ -85,6 +86,8 @@ def classification_report(y, predictions, labels=None, digits=2, output_dict=Fal
     Raises:
         ValueError: as `confusion_matrix`.
     """
+    require_whole("digits", digits, smallest=0, optional=False)
+    require_flag("output_dict", output_dict)
     matrix, labels = confusion_matrix(y, predictions, labels)
     correct, support, guesses = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     columns = np.stack(
@@ -131,7 +134,7 @@ def confusion_matrix(y, predictions, labels=None):
         ValueError: no or different numbers of labels, one that is not in `labels`, or one that is
             listed twice.
     """
-    y, predictions = plain(y), plain(predictions)
+    y, predictions = plain(y, "y"), plain(predictions, "predictions")
     if predictions and isinstance(predictions[0], dict):
         if "label" not in predictions[0]:
             raise ValueError(
@@ -145,7 +148,7 @@ def confusion_matrix(y, predictions, labels=None):
             "There must be a prediction for each true label, at least 1; got "
             f"{len(y)} labels and {len(predictions)} predictions."
         )
-    labels = sorted(set(y) | set(predictions)) if labels is None else list(labels)
+    labels = sorted(set(y) | set(predictions)) if labels is None else plain(labels, "labels")
     if len(set(labels)) < len(labels):
         raise ValueError(f"Each label must be listed once; got {labels}.")
     matrix = np.zeros((len(labels), len(labels)), "int64")
@@ -153,8 +156,9 @@ def confusion_matrix(y, predictions, labels=None):
     return matrix, labels
 
 
-def plain(values):
+def plain(values, name):
     """A list, with Python's own numbers and strings in the place of NumPy's."""
+    require_several(name, values, "labels")
     return [value.item() if isinstance(value, np.generic) else value for value in values]
 
 
@@ -180,6 +184,7 @@ def draw_confusion_matrix(y, predictions, picture, labels=None):
         ImportError: without `matplotlib`.
         ValueError: as `confusion_matrix`.
     """
+    picture = file_path(picture, "A picture")
     matrix, labels = confusion_matrix(y, predictions, labels)
     try:
         from matplotlib.figure import Figure

@@ -10,12 +10,12 @@ import json
 import keras
 
 from zoo import arguments, hub
-from zoo.arguments import shown
+from zoo.checks import shown
 from zoo.data.labels import check_labels_list
 from zoo.models import FAMILIES
 from zoo.tasks import TASKS
+from zoo.tensors.checks import strict_json
 from zoo.tokenizers import SpecialTokens
-from zoo.weights_file import strict_json
 
 FORMAT_VERSION = 1
 MAX_CONFIG_BYTES = 2**20

@@ -9,6 +9,7 @@ import shutil
 import time
 from pathlib import Path
 
+from zoo.checks import MAX_NAME_BYTES, checked_path
 from zoo.files import write_error
 
 try:
@@ -16,39 +17,8 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-MAX_NAME_BYTES = 255  # of a file or folder, on all common file systems
-MAX_PATH_BYTES = 4096
 GRACE_SECONDS = 10  # between making a folder and locking it
 ABANDONED_SECONDS = 24 * 3600  # where no lock tells, a folder this old has no writer
-
-
-def checked_path(name):
-    """The path that a user has given, its `~` written out.
-
-    Raises:
-        TypeError: neither a str nor a path.
-        ValueError: no system has such a path, or there is no such home.
-    """
-    if not isinstance(name, (str, os.PathLike)) or isinstance(os.fspath(name), bytes):
-        raise TypeError(f"A folder is given by its path, a str or a pathlib.Path; got {name!r}.")
-    text = os.fspath(name)
-    shown = repr(text if len(text) <= 80 else f"{text[:77]}...")
-    try:
-        data = os.fsencode(text)
-    except UnicodeEncodeError:
-        raise ValueError(f"A path must be valid Unicode; got {shown}.") from None
-    if b"\0" in data:
-        raise ValueError(f"A path must not hold the character NUL; got {shown}.")
-    longest = max(map(len, data.split(os.fsencode(os.sep))))
-    if longest > MAX_NAME_BYTES or len(data) > MAX_PATH_BYTES:
-        raise ValueError(
-            f"A path must have names of at most {MAX_NAME_BYTES} bytes, and {MAX_PATH_BYTES} in "
-            f"all; got {shown}."
-        )
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise ValueError(f"There is no home folder for {shown}. Write the path out.") from None
 
 
 def replaceable_path(name):

@@ -16,13 +16,6 @@ def require_something(x):
         )
 
 
-def require_whole(name, value, smallest=1):
-    """Refuse what is neither None nor a whole number from `smallest` on."""
-    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if value is not None and (not is_whole or value < smallest):
-        raise ValueError(f"{name} must be a whole number of at least {smallest}; got {value!r}.")
-
-
 def is_array(x):
     """Whether `x` is an array of numbers of any kind, or nested lists that stand for one."""
     return hasattr(x, "__array__") or isinstance(x, (list, tuple))

@@ -2,19 +2,28 @@
 
 import difflib
 import numbers
+import warnings
 
 import numpy as np
 
 from zoo.data.sources import to_list
+from zoo.data.texts import is_missing, user_level
 
 NUMBERS = (numbers.Integral, np.bool_)
 
 
 def label_names(labels):
-    """A list of labels in any container; whole numbers and booleans become their names."""
-    return [
-        str(label) if isinstance(label, (str, *NUMBERS)) else label for label in to_list(labels)
-    ]
+    """A list of labels in any container; whole numbers and booleans become their names.
+
+    What is missing is no label: a column's unique values may have it among them.
+    """
+    found = [as_whole(label) for label in to_list(labels) if not is_missing(label)]
+    return [str(label) if isinstance(label, (str, *NUMBERS)) else label for label in found]
+
+
+def as_whole(label):
+    """A float as an int, where it is one: a column with missing values holds its numbers so."""
+    return int(label) if isinstance(label, float) and label.is_integer() else label
 
 
 def check_labels_list(labels):
@@ -48,8 +57,7 @@ def label_ids(given, labels):
     are_numbers = all(label.removeprefix("-").isdecimal() for label in labels)
     found = np.zeros(len(given), "int32")
     for place, label in enumerate(given):
-        if isinstance(label, float) and label.is_integer():
-            label = int(label)  # a column with missing values holds its numbers as floats
+        label = as_whole(label)
         number = places.get(str(label)) if isinstance(label, (str, *NUMBERS)) else None
         if number is None and isinstance(label, NUMBERS) and not are_numbers:
             is_bool = isinstance(label, (bool, np.bool_))
@@ -59,10 +67,51 @@ def label_ids(given, labels):
             close = difflib.get_close_matches(str(label), labels, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(
-                f"Labels must be among {_shown(labels)}; got {label!r} at position {place}.{hint}"
+                f"Labels must be among {shown_labels(labels)}; got {label!r} at position {place}."
+                f"{hint}"
             )
         found[place] = number
     return found
+
+
+def labelled(x, y, sample_weight=None, what="texts"):
+    """The examples that have a label, with it and their weights; warns of how many have none.
+
+    Raises:
+        ValueError: if none has.
+    """
+    kept = [place for place, label in enumerate(y) if not is_missing(label)]
+    if len(kept) == len(y):
+        return x, y, sample_weight
+    if not kept:
+        raise ValueError(f"There must be a label for each of the {what}; all {len(y)} are missing.")
+    if sample_weight is not None:
+        sample_weight = checked_weights(sample_weight, len(y))[kept]
+    warnings.warn(
+        f"{len(y) - len(kept)} of {len(y)} {what} have no label and were left out.",
+        stacklevel=user_level(),
+    )
+    return [x[place] for place in kept], [y[place] for place in kept], sample_weight
+
+
+def check_count(y, count):
+    """Refuse an array of labels unless there is one for each of `count` rows of token ids."""
+    if y.ndim == 0 or len(y) != count:
+        got = f"shape {y.shape}" if y.ndim == 0 else len(y)
+        raise ValueError(
+            f"There must be a label for each row of token ids; got {got} for {count} rows."
+        )
+
+
+def check_numbers(y, labels):
+    """Refuse an array of class numbers with one that is of no class."""
+    wrong = y[~((y >= 0) & (y < len(labels)) & (y == np.floor(y)))]
+    if wrong.size:
+        raise ValueError(
+            f"Labels beside token ids must be whole numbers from 0 to {len(labels) - 1}, one for "
+            f"each of {shown_labels(labels)}; got {wrong.flat[0]}. What should not count gets a "
+            "sample_weight of 0."
+        )
 
 
 def require_equal_counts(x, y, what="text", kind="label"):
@@ -142,6 +191,7 @@ def require_finite(array, name="sample_weight"):
         raise ValueError(f"{name} must be finite numbers of at least 0; got {wrong.flat[0]}.")
 
 
-def _shown(labels):
+def shown_labels(labels):
+    """Labels in an error, the first dozen of them."""
     text = ", ".join(map(repr, labels[:12]))
     return f"{text}, ... ({len(labels)} in all)" if len(labels) > 12 else text

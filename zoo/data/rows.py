@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 
 from zoo.data.batches import Examples
-from zoo.data.texts import filled, is_text, user_level, warn_dropped
+from zoo.data.encoding import encoded
+from zoo.data.texts import NothingToLearn, is_text, user_level, warn_dropped
 from zoo.data.windows import windows
 from zoo.tokenizers import SpecialTokens
 
@@ -24,7 +25,7 @@ def with_text(firsts, seconds=None):
     rows = firsts if seconds is None else [a and b for a, b in zip(firsts, seconds, strict=True)]
     kept = [place for place, row in enumerate(rows) if row]
     if not kept:
-        raise ValueError(
+        raise NothingToLearn(
             f"There is nothing to learn from: {len(rows)} texts without a token. Check them."
         )
     warn_dropped(len(rows) - len(kept), len(rows), "texts")
@@ -115,8 +116,8 @@ class RowFormat:
                     f"{str(texts[0])[:40]!r}, and {str(item)[:40]!r} at position {place}."
                 )
         if not pairs:
-            return self.tokenizer.encode(filled(texts)), None
-        return tuple(self.tokenizer.encode(filled([pair[i] for pair in texts])) for i in (0, 1))
+            return encoded(self.tokenizer, texts), None
+        return tuple(encoded(self.tokenizer, [pair[i] for pair in texts]) for i in (0, 1))
 
     def lay_out(self, firsts, seconds=None):
         """`Examples` of rows of token ids; a pair that is too long loses from its longer text."""

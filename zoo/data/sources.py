@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 import keras
 import numpy as np
 
-from zoo.data.texts import decoded, is_text, refuse_names
+from zoo.data.texts import decoded, filled, is_text, refuse_names
 from zoo.files import is_path, read_text
 
 LABEL_COLUMNS = ("label", "labels", "tags", "ner_tags", "score", "similarity_score")
@@ -45,6 +45,28 @@ def to_list(x):
     if hasattr(x, "numpy"):  # TensorFlow's tensors; their texts are bytes
         return decoded(to_list(np.asarray(x.numpy())))
     return list(x)
+
+
+def texts_of(x, name="texts"):
+    """A list of texts, the empty text in the place of what is missing, and whether `x` was one.
+
+    Args:
+        x: a string, or strings in whatever holds them in memory.
+        name: str, what an error calls it.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    single = isinstance(x, (str, bytes))
+    found = to_list(x) if single or is_column(x) else [x]
+    for place, text in enumerate(found):
+        if not is_text(text) or not (single or is_column(x)):
+            where = f" at position {place}" if is_column(x) else ""
+            raise TypeError(
+                f"{name} must be a string, or strings in a list, an array or a column; got "
+                f"{type(text).__name__} {str(text)[:40]!r}{where}."
+            )
+    return filled(found), single
 
 
 def is_column(x):

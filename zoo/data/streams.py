@@ -1,5 +1,6 @@
 """Elements of datasets and iterators to lists of examples, labels and weights."""
 
+import contextlib
 import itertools
 from collections.abc import Mapping
 
@@ -16,7 +17,7 @@ from zoo.data.sources import (
     model_inputs,
     to_list,
 )
-from zoo.data.texts import decoded, is_text
+from zoo.data.texts import NothingToLearn, decoded, is_text
 
 POOL_CHARACTERS = 2**20  # of a stream's text that is packed together
 
@@ -106,7 +107,7 @@ def plain(element):
     if isinstance(element, bytes):
         return decoded(element)
     if hasattr(element, "dtype"):
-        array = np.asarray(element.numpy() if hasattr(element, "numpy") else element)
+        array = as_array(element)
         return decoded(array.tolist())
     return element
 
@@ -141,8 +142,24 @@ class LazyBatches(Batches):
         return [order[i : i + self.group] for i in range(0, length, self.group)]
 
     def make(self, planned):
+        try:
+            return self._read(planned)
+        except NothingToLearn:
+            return self._without_weight()
+
+    def _read(self, planned):
         get = self.reader.stream.get
         return self.make_batch(*merged([self.reader.read(get(int(i))) for i in planned]))
+
+    def _without_weight(self):
+        """Another batch, which counts nothing: in the place of one without any text."""
+        length = self.reader.stream.length
+        for start in range(0, length, self.group):
+            with contextlib.suppress(NothingToLearn):
+                x, y, *weights = self._read(range(start, min(start + self.group, length)))
+                weights = weights or [np.ones(len(next(iter(x.values()))), "float32")]
+                return x, y, keras.tree.map_structure(np.zeros_like, weights[0])
+        raise NothingToLearn("There is nothing to learn from: no text has a token. Check them.")
 
 
 def chunks(reader, batch_size):
@@ -194,7 +211,7 @@ class IdStream:
     def __init__(self, stream, batch_size):
         self.stream = stream
         self.batch_size = batch_size
-        x, *_ = self._parts(stream.peek())
+        x, *_ = self.parts_of(stream.peek())
         self.is_single = np.ndim(x["token_ids"] if isinstance(x, dict) else x) == 1
 
     @property
@@ -207,7 +224,7 @@ class IdStream:
         )
         return self.is_single or renames or not self.stream.is_for_keras
 
-    def _parts(self, element):
+    def parts_of(self, element):
         """The inputs, labels and weights of an element, without those that are not there."""
         if isinstance(element, Mapping):
             element = dict(element)
@@ -218,7 +235,7 @@ class IdStream:
         return as_arrays(model_inputs(x)), *(as_arrays(part) for part in rest)
 
     def __call__(self):
-        batches = map(self._parts, self.stream)
+        batches = map(self.parts_of, self.stream)
         return map(stacked, grouped(batches, self.batch_size)) if self.is_single else batches
 
 

@@ -9,7 +9,22 @@ import warnings
 
 from zoo.files import is_name, refuse_name
 
+LIBRARIES = ("zoo", "keras", "torch", "tensorflow", "jax", "grain", "datasets", "threading")
 NAMES_LOOKED_AT = 8  # a single text among others may well be called like some file
+
+
+class NothingToLearn(ValueError):
+    """No text of a batch, or of all, has a token."""
+
+
+def some(batches):
+    """The batches as they are; raises NothingToLearn at their end if there was none."""
+    is_empty = True
+    for batch in batches:
+        is_empty = False
+        yield batch
+    if is_empty:
+        raise NothingToLearn("There is nothing to learn from: no text has a token. Check them.")
 
 
 def is_missing(value):
@@ -52,11 +67,13 @@ def warn_dropped(count, total, what):
 
 
 def user_level():
-    """The `stacklevel` that makes a warning point at the first line outside of zoo and Keras."""
+    """The `stacklevel` that makes a warning point at the user's line: outside of zoo and Keras, and
+    of the libraries that call back into a dataset.
+    """
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None:
         package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in ("zoo", "keras"):
+        if package not in LIBRARIES:
             break
         level, frame = level + 1, frame.f_back
     return level

@@ -12,10 +12,10 @@ import contextlib
 import hashlib
 import json
 import operator
-import pathlib
 
 import numpy as np
 
+from zoo.checks import file_path, require_flag, require_several, require_whole, shown
 from zoo.data.batches import Batches
 from zoo.data.documents import pieces
 from zoo.files import is_path, refuse_name, replacing, write_atomically
@@ -44,13 +44,15 @@ def write_token_file(documents, tokenizer, path, separator=None, verbose=True):
         ValueError: no text, the name of a file in its place, no separator, or an id that is not
             the tokenizer's.
     """
-    path = pathlib.Path(path)
+    path, tokenizer = file_path(path, "A token file"), needed(tokenizer)
+    require_flag("verbose", verbose)
     documents = [documents] if is_path(documents) else documents
     if isinstance(documents, (str, bytes)):
         refuse_name(documents)
         raise TypeError(
             f"Documents must be an iterable of str or paths; got one {type(documents).__name__}."
         )
+    require_several("documents", documents, "texts or paths")
     separator = tokenizer.end_id if separator is None else separator
     if separator is None:
         raise ValueError("The tokenizer has no end token; say which id separates documents.")
@@ -83,6 +85,13 @@ def write_token_file(documents, tokenizer, path, separator=None, verbose=True):
     }
     write_atomically(sidecar_path(path), json.dumps(sidecar, indent=2) + "\n")
     return sidecar
+
+
+def needed(tokenizer):
+    """The tokenizer itself, of whatever make; raises TypeError for what is none."""
+    if not hasattr(tokenizer, "vocab_size"):
+        raise TypeError(f"tokenizer must be a zoo.tokenizers.Tokenizer; got {shown(tokenizer)}.")
+    return tokenizer
 
 
 def grouped(documents):
@@ -154,7 +163,8 @@ class TokenFile:
     """
 
     def __init__(self, path, tokenizer=None):
-        self.path = pathlib.Path(path)
+        self.path = file_path(path, "A token file")
+        tokenizer = None if tokenizer is None else needed(tokenizer)
         for file in (self.path, sidecar_path(self.path)):
             if not file.is_file():
                 raise FileNotFoundError(
@@ -223,10 +233,16 @@ class PackedRows(Batches):
         is_file = isinstance(tokens, TokenFile)
         self.tokens = tokens.tokens if is_file else np.asarray(tokens)
         self.vocab_size = tokens.vocab_size if is_file else None
-        if length < 1 or batch_size < 1:
+        if self.tokens.ndim != 1 or self.tokens.dtype.kind not in "iu":
             raise ValueError(
-                f"length and batch_size must be at least 1; got {length} and {batch_size}."
+                "tokens must be a TokenFile or a row of whole numbers; got shape "
+                f"{self.tokens.shape} and dtype {self.tokens.dtype}."
             )
+        for name, value in {"length": length, "batch_size": batch_size}.items():
+            require_whole(name, value, optional=False)
+        require_whole("seed", seed, smallest=0)
+        require_flag("shuffle", shuffle)
+        require_flag("drop_remainder", drop_remainder)
         self.length, self.batch_size = length, batch_size
         self.shuffle, self.drop_remainder = shuffle, drop_remainder
         self.num_rows = (len(self.tokens) - 1) // length

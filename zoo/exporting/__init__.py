@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zoo.backends import backend
 from zoo.exporting import checks
-from zoo.folders import replace_folder
+from zoo.folders import replace_folder, replaceable_path
 from zoo.saving import save
 
 
@@ -46,7 +46,7 @@ def export(model, path, format="saved_model"):
     - `translate`: `text` string `(batch,)` and the scalars `max_new_tokens` int32, `beam_width`
       int32 and `length_penalty` float32 to `text` string `(batch,)`: the targets of
       `model.generate(text, max_new_tokens, Beam(beam_width, length_penalty))`. A `beam_width` of
-      1 is greedy. A source must have a token at least.
+      1 is greedy. The target of an empty source is empty.
     - `generate`: the inputs of `generate` above to `text` string `(batch,)`: the targets of
       `model.generate(text, max_new_tokens, Sampler(temperature, top_p=top_p), seed)`.
 
@@ -55,7 +55,9 @@ def export(model, path, format="saved_model"):
     - `zoo.MaskedLM`: `fill`, of `text` and the scalar `top_k` int32, to `token` string and
       `probability` float32, both `(batch, masks, top_k)`.
     - `zoo.TextClassifier`: `classify`, of `text`, and `classify_pair`, of `text` and `second`, to
-      `label` string `(batch,)`, `probabilities` float32 `(batch, labels)` and `labels`.
+      `label` string `(batch,)`, `probabilities` float32 `(batch, labels)` and `labels`; with
+      `problem="multi_label"` `is_label` bool `(batch, labels)` in the place of `label`, and for a
+      regression `value` float32 `(batch, labels)` and `labels`.
     - `zoo.TokenClassifier`: `tag`, of `text`, to `label` string, `start`, `end` int32 (characters)
       and `score` float32 of its words, all `(batch, words)`, padded with `""`, -1 and 0. A text
       must fit into the context.
@@ -90,7 +92,7 @@ def export(model, path, format="saved_model"):
     checks.check_format(format)
     checks.check_model(model)
     checks.check_tensorflow()
-    folder = Path(path).expanduser().resolve()
+    folder = replaceable_path(path)
     checks.check_target(folder)
     if backend.WRITES_SAVED_MODELS:
         from zoo.exporting import saved_model

@@ -65,6 +65,12 @@ def classifier_signatures(model, rows):
 
     def classify_rows(first, second=None):
         logits = as_float(model(rows.inputs(*rows.cut(first, second)), training=False))
+        if model.problem == "regression":
+            return {"value": logits, "labels": tf.constant(labels)}
+        if model.problem == "multi_label":
+            probabilities = tf.math.sigmoid(logits)
+            chosen = {"is_label": probabilities > 0.5, "probabilities": probabilities}
+            return {**chosen, "labels": tf.constant(labels)}
         return {
             "label": tf.gather(tf.constant(labels), tf.argmax(logits, axis=-1)),
             "probabilities": tf.nn.softmax(logits),
@@ -122,6 +128,7 @@ def answerer_signatures(model, rows):
     def answer(question, context):
         asked = non_empty(rows.ids(question))[:, :QUESTION_LENGTH]
         ids, starts, ends = rows.ids_and_offsets(context)
+        ids = non_empty(ids)
         asked = rows.require_fit(asked, ids)
         logits = model(rows.inputs(asked, ids), training=False)
         first = asked.row_lengths()[:, None] + 1 + rows.form.between

@@ -35,7 +35,11 @@ def length_rule(max_new_tokens):
 
 def sampling_rules(temperature, top_p):
     return (
-        (temperature >= 0, "temperature must be at least 0 (0 is greedy)", temperature),
+        (
+            (temperature >= 0) & (temperature < float("inf")),
+            "temperature must be at least 0 and finite (0 is greedy)",
+            temperature,
+        ),
         ((top_p > 0) & (top_p <= 1), "top_p must be above 0 and at most 1", top_p),
     )
 

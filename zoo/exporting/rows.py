@@ -29,9 +29,8 @@ class GraphRows:
         return ids[0] if self.has_offsets else ids
 
     def ids_and_offsets(self, texts):
-        """The same, none of them empty, with the characters where each token starts and ends."""
-        ids, starts, ends = self.tokenizer.encode(as_utf8(texts))
-        return non_empty(ids), starts, ends
+        """The same, with the characters where each token starts and ends."""
+        return self.tokenizer.encode(as_utf8(texts))
 
     def cut(self, first, second=None):
         """Rows of ids that fit; a pair that is too long loses from its longer text."""

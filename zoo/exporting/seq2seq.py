@@ -16,7 +16,6 @@ from zoo.exporting.graph_functions import (
     require_rules,
     sampling_rules,
 )
-from zoo.exporting.rows import non_empty
 from zoo.exporting.tokenizers.byte_pairs import GraphTokenizer
 
 BEAM = (
@@ -75,7 +74,7 @@ def generate_signature(model, texts):
         rules = *texts.length_rules(max_new_tokens), *sampling_rules(temperature, top_p)
         rows = texts.rows(require_rules(text, *rules))
         tokens = draw(model.decoder, *rows, max_new_tokens, temperature, top_p, seed)
-        return {"text": texts.tokenizer.decode(tokens)}
+        return {"text": texts.decode(tokens, text)}
 
     return generate
 
@@ -101,7 +100,7 @@ def translate_signature(model, texts):
             ),
         )
         beam = max_new_tokens, beam_width, length_penalty
-        return {"text": texts.tokenizer.decode(search(model.decoder, *texts.rows(text), *beam))}
+        return {"text": texts.decode(search(model.decoder, *texts.rows(text), *beam), text)}
 
     return translate
 
@@ -118,30 +117,39 @@ class GraphPairs:
 
     def __init__(self, model):
         form = model.pair_format
-        self.before_source, self.end_id = form.before_source, form.end_id
+        self.before_source, self.after_source = form.before_source, form.after_source
         self.max_length = model.backbone.max_length
+        self.most_new = self.max_length - model.special_tokens.num_given
         self.tokenizer = GraphTokenizer(model.tokenizer)
 
     def rows(self, text):
         """Strings `(batch,)` to token ids, int32 `(batch, longest)`, and int32 lengths."""
-        ids = non_empty(self.tokenizer.encode(text))
+        ids = self.tokenizer.encode(text)
         longest = longest_of(ids)
         around = "start and end tokens" if self.before_source else "end token"
         checked = require(
             ids.flat_values,
-            len(self.before_source) + longest < self.max_length,
+            len(self.before_source) + longest + len(self.after_source) <= self.max_length,
             f"A source and its {around} must fit into the context of {self.max_length} tokens; "
             "got a source of",
             longest,
         )
         ids = ids.with_flat_values(checked)
-        *before, end = (tf.fill([ids.nrows(), 1], i) for i in (*self.before_source, self.end_id))
-        return as_padded(tf.concat([*before, ids, end], axis=1))
+        before, after = (
+            [tf.fill([ids.nrows(), 1], i) for i in around]
+            for around in (self.before_source, self.after_source)
+        )
+        return as_padded(tf.concat([*before, ids, *after], axis=1))
+
+    def decode(self, tokens, sources):
+        """The texts of targets; that of a source without a token is empty."""
+        is_empty = self.tokenizer.encode(sources).row_lengths() == 0
+        return tf.where(is_empty, "", self.tokenizer.decode(tokens))
 
     def length_rules(self, max_new_tokens):
         fits = (
-            max_new_tokens <= self.max_length,
-            f"max_new_tokens must fit into the context of {self.max_length} tokens",
+            max_new_tokens <= self.most_new,
+            f"max_new_tokens must fit into the context of {self.most_new} tokens",
             max_new_tokens,
         )
         return length_rule(max_new_tokens), fits

@@ -1,15 +1,12 @@
 """Token ids in, token ids out: many texts in batches of similar length, or one token by token."""
 
-import time
-
-import keras
 import numpy as np
 
 from zoo.backends.buckets import bucket, pad_rows
+from zoo.data.progress import Progress
 from zoo.generation.stopping import is_cut
 
 STOP_CHECK_EVERY = 16  # tokens between looks for a stop string
-QUIET_SECONDS = 3  # before a progress bar appears by itself
 
 
 def generate(decoder, rows, request, decode=None):
@@ -66,20 +63,3 @@ def stream(decoder, row, request):
         if decoding.is_done:
             return
         decoding.advance(1)
-
-
-class Progress:
-    """A progress bar, which by itself appears only where there is something to wait for."""
-
-    def __init__(self, total, verbose):
-        self._bar = keras.utils.Progbar(total, unit_name="text") if verbose else None
-        self._is_shy = verbose == "auto"
-        self._began, self._done, self._total = time.monotonic(), 0, total
-
-    def add(self, count):
-        """So many more are done."""
-        self._done += count
-        is_slow = time.monotonic() - self._began > QUIET_SECONDS
-        if self._bar and (not self._is_shy or (is_slow and self._done < self._total)):
-            self._is_shy = False
-            self._bar.update(self._done)

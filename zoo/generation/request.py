@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zoo.checks import require_flag
+from zoo.data.arguments import require_verbose
 from zoo.generation.checks import check_seed, check_whole
 from zoo.generation.samplers import NUMBERS, Beam, Sampler, get_sampler
 
@@ -69,6 +71,11 @@ class Request:
             if name in arguments:
                 check_whole(name, arguments[name])
                 arguments[name] = int(arguments[name])
+        for name in ("truncate", "strip_prompt"):
+            if name in arguments:
+                require_flag(name, arguments[name])
+        arguments.pop("strip_prompt", None)  # of whoever asks
+        require_verbose("verbose", arguments.get("verbose", 0))
         return cls(sampler=sampler, seed=seed_of(seed), stop=stop_of(stop), **arguments)
 
     def seeds(self, num_prompts):

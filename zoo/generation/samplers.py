@@ -32,7 +32,8 @@ class Sampler:
     """
 
     def __init__(self, temperature=1.0, top_k=None, top_p=None, min_p=None, repetition_penalty=1.0):
-        check_number("temperature", temperature, "at least 0 (0 is greedy)", lambda t: t >= 0)
+        rule = "at least 0 and finite (0 is greedy)"
+        check_number("temperature", temperature, rule, lambda t: 0 <= t < np.inf)
         if top_k is not None:
             check_whole("top_k", top_k, hint=", or None to keep every token")
         if top_p is not None:
@@ -41,8 +42,8 @@ class Sampler:
         if min_p is not None:
             rule = "between 0 and 1, or None to keep every token"
             check_number("min_p", min_p, rule, lambda p: 0 <= p <= 1)
-        rule = "above 0 (1 changes nothing)"
-        check_number("repetition_penalty", repetition_penalty, rule, lambda r: r > 0)
+        rule = "above 0 and finite (1 changes nothing)"
+        check_number("repetition_penalty", repetition_penalty, rule, lambda r: 0 < r < np.inf)
         self.temperature = float(temperature)
         self.top_k = None if top_k is None else int(top_k)
         self.top_p = None if top_p is None else float(top_p)
@@ -222,7 +223,7 @@ def get_sampler(sampler):
     """A `Sampler` or `Beam` as itself, by one of the names of `SAMPLERS`, or from `vars` of one."""
     if isinstance(sampler, (Sampler, Beam)):
         return sampler
-    if isinstance(sampler, dict):
+    if isinstance(sampler, dict) and sampler.keys() <= {*NUMBERS, "width", "length_penalty"}:
         return Beam(**sampler) if "width" in sampler else Sampler(**sampler)
     if isinstance(sampler, str) and sampler in SAMPLERS:
         return SAMPLERS[sampler]()

@@ -49,19 +49,26 @@ class SegmentEmbedding(Layer):
 
 @keras.saving.register_keras_serializable("zoo")
 class Pooler(Layer):
-    """`tanh(W h + b)` of the first position, which stands for the whole row.
+    """`f(W h + b)` of the first position, which stands for the whole row.
 
     Devlin et al., 2019, https://arxiv.org/abs/1810.04805
+
+    Args:
+        activation: the name of f.
 
     Call arguments:
         hidden: `(batch, length, hidden_dim)`; the result is `(batch, hidden_dim)`.
     """
 
+    def __init__(self, activation="tanh", **kwargs):
+        super().__init__(**kwargs)
+        self.activation = activation
+
     def build(self, hidden_shape):
         self.dense = _dense(self, hidden_shape[-1], hidden_shape)
 
     def call(self, hidden):
-        return ops.tanh(self.dense(hidden[:, 0]))
+        return get_activation(self.activation)(self.dense(hidden[:, 0]))
 
     def compute_output_spec(self, hidden):
         return keras.KerasTensor((hidden.shape[0], hidden.shape[-1]), dtype=self.compute_dtype)
@@ -88,6 +95,32 @@ class MeanPooling(Layer):
         weight = ops.cast(padding_mask, "float32")[:, :, None]
         mean = ops.divide_no_nan(ops.sum(states * weight, axis=1), ops.sum(weight, axis=1))
         return ops.cast(mean, hidden.dtype)
+
+    def compute_output_spec(self, hidden, padding_mask=None):
+        return keras.KerasTensor((hidden.shape[0], hidden.shape[-1]), dtype=self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class LastToken(Layer):
+    """The last real token's hidden state, which alone has seen a whole text read from the left.
+
+    Radford et al., 2018, "Improving Language Understanding by Generative Pre-Training", section 3.2
+
+    Call arguments:
+        hidden: `(batch, length, hidden_dim)`.
+        padding_mask: `(batch, length)`, True for real tokens, padding on the right; None where all
+            are.
+
+    Returns:
+        `(batch, hidden_dim)`.
+    """
+
+    def call(self, hidden, padding_mask=None):
+        if padding_mask is None:
+            return hidden[:, -1]
+        last = ops.sum(ops.cast(padding_mask, "int32"), axis=1) - 1
+        last = ops.maximum(last, 0)[:, None, None]
+        return ops.take_along_axis(hidden, last, axis=1)[:, 0]
 
     def compute_output_spec(self, hidden, padding_mask=None):
         return keras.KerasTensor((hidden.shape[0], hidden.shape[-1]), dtype=self.compute_dtype)

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from zoo.arguments import DTYPES, LENGTH, RATE, Integer, check_values, taken
+from zoo.checks import shown
 from zoo.layers.base import bound_arguments
 
 
@@ -51,11 +52,13 @@ class Backbone(TokenModel):
         family: what a config calls it.
         tasks: names of the tasks that it can do.
         arguments: `{name: what it may be}` of the arguments that it may take; see `zoo.arguments`.
-        head: a `Dense` to the vocabulary, or None where the head is the tied table.
+        head: a layer to the vocabulary, with a `kernel`; None where it is the tied table as it is.
         right_padded: names of masks whose padding stands on the right, where causality hides it.
         is_recurrent: bool, whether what it keeps of the tokens before is a state, which has no
             length, and which padding would change.
+        reads_on: bool, whether a position sees only those before it.
         default_pooling: what `zoo.TextClassifier` makes of its hidden states.
+        separators_between: int, separator tokens between two texts of a row.
     """
 
     family = None
@@ -76,6 +79,8 @@ class Backbone(TokenModel):
     )
     right_padded = ()
     is_recurrent = False
+    reads_on = False
+    separators_between = 1
     default_pooling = "first"
 
     def __new__(cls, *args, **kwargs):
@@ -85,6 +90,11 @@ class Backbone(TokenModel):
             # Of dtypes Keras knows more.
             declared = cls.arguments.keys() & taken(cls).keys() - {"dtype"}
             check_values(cls, {name: arguments[name] for name in declared}, cls.__name__)
+            if not isinstance(arguments.get("dtype"), str | keras.DTypePolicy | None):
+                raise TypeError(
+                    f"{cls.__name__}: dtype must be a policy such as 'float32' or "
+                    f"'mixed_bfloat16'; got {shown(arguments['dtype'])}."
+                )
             object.__setattr__(instance, "_arguments", arguments)
         return instance
 
@@ -92,6 +102,22 @@ class Backbone(TokenModel):
         super().__init__(*args, **kwargs)
         self.dtype_policy = keras.dtype_policies.get(dtype)  # a functional model forgets its own
         self.head = None
+
+    @classmethod
+    def check_together(cls, arguments, source):
+        """Raise ValueError for arguments, all of them or some, that do not go together.
+
+        Args:
+            arguments: `{name: value}`, each of which is sound by itself.
+            source: str, what an error is about.
+        """
+        num_heads, hidden_dim = arguments.get("num_heads"), arguments.get("hidden_dim")
+        is_free = arguments.get("head_dim") is not None
+        if num_heads and hidden_dim and hidden_dim % num_heads and not is_free:
+            raise ValueError(
+                f"{source}: hidden_dim must be a multiple of num_heads; got {hidden_dim} and "
+                f"{num_heads}."
+            )
 
     def logits(self, hidden):
         """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)`."""

@@ -2,8 +2,9 @@
 
 import keras
 
-from zoo.arguments import Integer
+from zoo.arguments import Choice, Integer
 from zoo.layers.encoder_parts import SegmentEmbedding
+from zoo.layers.feedforward import ACTIVATIONS
 from zoo.layers.initializers import Normal
 from zoo.models.base import ENCODER_TASKS, Backbone, token_inputs
 from zoo.models.parts import Parts
@@ -25,6 +26,7 @@ class BERT(Backbone):
         mlp_dim: int, or None for `4 * hidden_dim`.
         max_length: int, the longest sequence in tokens.
         num_segments: int, how many texts may be told apart in a row; 0 for none.
+        activation: a name from `zoo.layers.feedforward.ACTIVATIONS`, of the feed-forward.
         dropout: float, on embeddings and residual branches, in training.
         attention_dropout: float, on attention probabilities. Above 0 it leaves the fused kernel.
         norm_epsilon: float.
@@ -41,8 +43,10 @@ class BERT(Backbone):
 
     family = "bert"
     tasks = ENCODER_TASKS
-    arguments = Backbone.arguments | {"num_segments": Integer(0, 2**8)}
-    separators_between = 1  # separator tokens between two texts of a row
+    arguments = Backbone.arguments | {
+        "num_segments": Integer(0, 2**8),
+        "activation": Choice(*ACTIVATIONS),
+    }
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class BERT(Backbone):
         mlp_dim=None,
         max_length=512,
         num_segments=2,
+        activation="gelu",
         dropout=0.1,
         attention_dropout=0.0,
         norm_epsilon=1e-12,
@@ -76,7 +81,7 @@ class BERT(Backbone):
                 f"block_{i}",
                 parts.attention(kernel_initializer=Normal(0.02)),
                 parts.feed_forward(
-                    mlp_dim or 4 * hidden_dim, "gelu", kernel_initializer=Normal(0.02)
+                    mlp_dim or 4 * hidden_dim, activation, kernel_initializer=Normal(0.02)
                 ),
             )
             for i in range(num_layers)
@@ -105,6 +110,7 @@ class BERT(Backbone):
         self.max_length = max_length
         self.hidden_dim = hidden_dim
         self.norm_epsilon = norm_epsilon
+        self.transform_activation = activation  # of the masked language model's head
 
     @property
     def has_plain_head(self):

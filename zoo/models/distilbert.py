@@ -16,6 +16,7 @@ class DistilBERT(BERT):
     """
 
     family = "distilbert"
+    default_pooling = "first_relu"
 
     def __init__(
         self,
@@ -25,6 +26,7 @@ class DistilBERT(BERT):
         hidden_dim=768,
         mlp_dim=None,
         max_length=512,
+        activation="gelu",
         dropout=0.1,
         attention_dropout=0.0,
         norm_epsilon=1e-12,

@@ -60,7 +60,6 @@ class LSTM(Backbone):
     }
     is_recurrent = True
     default_pooling = "mean"
-    separators_between = 1  # separator tokens between two texts of a row
 
     def __init__(
         self,
@@ -126,6 +125,11 @@ class LSTM(Backbone):
         self.hidden_dim = hidden_dim
         self.max_length = max_length
         self.bidirectional = bidirectional
+
+    @property
+    def reads_on(self):
+        """Whether a position sees only those before it."""
+        return not self.bidirectional
 
     def make_cache(self, batch_size, length=None):
         """The state of each layer before anything is read; it has the same size at any `length`.

@@ -28,6 +28,7 @@ class RoBERTa(BERT):
         hidden_dim,
         mlp_dim=None,
         max_length=512,
+        activation="gelu",
         dropout=0.1,
         attention_dropout=0.0,
         norm_epsilon=1e-5,
@@ -35,3 +36,4 @@ class RoBERTa(BERT):
         **kwargs,
     ):
         super().__init__(**self._arguments, num_segments=0)
+        self.transform_activation = "gelu"  # whatever that of the blocks is

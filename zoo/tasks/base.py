@@ -1,20 +1,24 @@
 """What every task shares: a backbone with a head, a tokenizer, and `fit` on text."""
 
+import dataclasses
 from types import MappingProxyType
 
 import keras
 
 from zoo import optimizers
+from zoo.arguments import check_values, taken
 from zoo.backends import backend
+from zoo.checks import shown
 from zoo.data.checks import as_array
-from zoo.data.sources import holds_numbers, to_list
-from zoo.data.texts import filled
-from zoo.models.base import TokenModel
+from zoo.data.encoding import encoded
+from zoo.data.sources import holds_numbers, texts_of
+from zoo.layers.base import bound_arguments
+from zoo.models.base import Backbone, TokenModel
 from zoo.tasks.alterations import KINDS, alter, altered
 from zoo.tasks.guards import StopsAtNaN
 from zoo.tasks.losses import of_logits
 from zoo.tasks.runs import Runs
-from zoo.tokenizers import SpecialTokens
+from zoo.tokenizers import SpecialTokens, Tokenizer
 
 
 class Task(Runs, backend.Trainer, TokenModel):
@@ -35,25 +39,26 @@ class Task(Runs, backend.Trainer, TokenModel):
         arguments: `{name: what it may be}` of the other arguments that it takes, from a config
             too; see `zoo.arguments`.
         heads: names of the layers that it puts on a backbone and that have weights.
+        source: `"hf://owner/name@commit"` that its weights were fetched from, or None.
     """
 
     task_name = None
     arguments = MappingProxyType({})
     heads = ()
+    source = None
+
+    def __new__(cls, *args, **kwargs):
+        instance = super().__new__(cls, *args, **kwargs)
+        if args or kwargs:  # Keras calls __new__ bare while it swaps base classes
+            check_parts(cls, bound_arguments(instance, args, kwargs))
+        return instance
 
     def __init__(self, backbone, tokenizer, *, inputs, outputs, special_tokens=None, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         self.dtype_policy = backbone.dtype_policy  # by which Keras scales losses
-        if tokenizer is not None and tokenizer.vocab_size > backbone.vocab_size:
-            raise ValueError(
-                f"The tokenizer's {tokenizer.vocab_size} tokens must all be in the backbone's "
-                f"vocabulary; its vocab_size is {backbone.vocab_size}."
-            )
         self.backbone = backbone
         self.tokenizer = tokenizer
-        if isinstance(special_tokens, dict):
-            special_tokens = SpecialTokens(**special_tokens)
-        self.special_tokens = special_tokens or SpecialTokens.of(tokenizer)
+        self.special_tokens = as_special_tokens(special_tokens) or SpecialTokens.of(tokenizer)
         self.special_tokens.check(backbone.vocab_size)
         self._forward = backend.compile_function(self, self._compute)
         self.compile()
@@ -149,7 +154,7 @@ class Task(Runs, backend.Trainer, TokenModel):
 
     def encode(self, texts):
         """Token ids of a string or of several, a list of ids for each."""
-        return self.require_tokenizer().encode(filled(to_list(texts)))
+        return encoded(self.require_tokenizer(), texts_of(texts)[0])
 
     @property
     def frozen(self):
@@ -178,6 +183,58 @@ class Task(Runs, backend.Trainer, TokenModel):
         task = cls(**arguments)
         alter(task.sublayers(), **alterations)
         return task
+
+
+def check_parts(cls, arguments):
+    """Before a head is built: a backbone that can do the task, its tokenizer, sound arguments.
+
+    Raises:
+        TypeError: for what is no backbone or no tokenizer.
+        ValueError: for a backbone of other tasks, more tokens than it has, or an argument out of
+            its range.
+    """
+    name = cls.__name__
+    if "backbone" in arguments:
+        backbone, tokenizer = arguments["backbone"], arguments.get("tokenizer")
+        if not isinstance(backbone, Backbone):
+            raise TypeError(
+                f"A {name} is made of a backbone such as zoo.models.BERT or GPT; got "
+                f"{shown(backbone)}."
+            )
+        if backbone.tasks and cls.task_name not in (None, *backbone.tasks):
+            raise ValueError(
+                f"A {name} needs a backbone for {cls.task_name}; a {type(backbone).__name__} is "
+                f"one for {', '.join(backbone.tasks)}."
+            )
+        if not isinstance(tokenizer, Tokenizer | None):
+            raise TypeError(
+                f"tokenizer must be a zoo.tokenizers.Tokenizer or None; got {shown(tokenizer)}."
+            )
+        if tokenizer is not None and tokenizer.vocab_size > backbone.vocab_size:
+            raise ValueError(
+                f"The tokenizer's {tokenizer.vocab_size} tokens must all be in the backbone's "
+                f"vocabulary; its vocab_size is {backbone.vocab_size}."
+            )
+    declared = (cls.arguments.keys() & taken(cls).keys() & arguments.keys()) - {"labels"}
+    check_values(cls, {one: arguments[one] for one in declared}, name)
+
+
+def as_special_tokens(given):
+    """A `SpecialTokens`, also of a dict with its arguments; None of None."""
+    if not isinstance(given, SpecialTokens | dict | None):
+        raise TypeError(
+            "special_tokens must be a zoo.tokenizers.SpecialTokens, a dict with its arguments, or "
+            f"None; got {shown(given)}."
+        )
+    if not isinstance(given, dict):
+        return given
+    roles = [field.name for field in dataclasses.fields(SpecialTokens)]
+    unknown = [name for name in given if name not in roles]
+    if unknown:
+        raise ValueError(
+            f"special_tokens has no {shown(unknown[0])}; the roles are {', '.join(roles)}."
+        )
+    return SpecialTokens(**given)
 
 
 def is_auto(choice):

@@ -1,24 +1,24 @@
-"""Text classification: one label for each text or pair of texts."""
+"""Text classification: labels, or numbers, for each text or pair of texts."""
 
 import keras
-import numpy as np
 
-from zoo.arguments import LABELS, RATE, Choice
-from zoo.data.labels import check_labels_list, checked_weights, class_weights, label_ids
+from zoo.arguments import RATE, Choice, Names
+from zoo.data.labels import checked_weights, class_weights, labelled
 from zoo.data.rows import is_pair, pick, with_text
 from zoo.data.texts import is_text
 from zoo.layers.dense import Dense
-from zoo.layers.encoder_parts import MeanPooling, Pooler
+from zoo.layers.encoder_parts import LastToken, MeanPooling, Pooler
 from zoo.layers.initializers import Normal
 from zoo.tasks.encoder_task import EncoderTask
-from zoo.tasks.losses import of_logits
+from zoo.tasks.problems import PROBLEMS
 
-POOLINGS = ("first", "mean")
+POOLERS = {"first": "tanh", "first_relu": "relu"}
+POOLINGS = (*POOLERS, "mean", "last")
 
 
 @keras.saving.register_keras_serializable("zoo")
 class TextClassifier(EncoderTask):
-    """An encoder and a linear layer on its pooled output: texts to one of several labels.
+    """A backbone and a linear layer on its pooled output: texts to labels, or to numbers.
 
     Devlin et al., 2019, section 4.1, https://arxiv.org/abs/1810.04805.
 
@@ -29,69 +29,86 @@ class TextClassifier(EncoderTask):
     ```
 
     `fit` and `evaluate` take a list of strings or of pairs of strings, with a list of labels:
-    names or their numbers. Texts that are too long are cut, with one warning.
+
+    - names or their numbers, one for each text;
+    - with `problem="multi_label"` a list of names for each text, or 0 or 1 for each label;
+    - with `problem="regression"` a number for each text, or one for each of several `labels`.
+
+    Texts without a label are left out, and texts that are too long are cut, each with one warning.
 
     Args:
-        backbone: an encoder such as `zoo.models.BERT`.
+        backbone: an encoder such as `zoo.models.BERT`, or a `zoo.models.GPT` or `LSTM`.
         tokenizer: a `zoo.tokenizers.Tokenizer`; None for a model that works on token ids only.
-        labels: a list of names, in the order of the logits.
-        pooling: `"first"`, BERT's pooler on the first token, or `"mean"` over all tokens; None for
-            the backbone's usual one.
+        labels: a list of names, in the order of the logits; for a regression the names of its
+            numbers, one called `score` if left out.
+        pooling: `"first"`, BERT's pooler on the first token, `"first_relu"`, DistilBERT's, `"mean"`
+            over all tokens, or the `"last"` one, which has seen what a GPT has read; None for the
+            backbone's usual one.
         head_dropout: float, on the pooled output, in training.
+        problem: `"single_label"`, `"multi_label"` or `"regression"`.
 
     Call arguments:
         inputs: token ids, int `(batch, length)`, or a dict with `segment_ids` and `padding_mask`.
 
     Returns:
-        Logits `(batch, len(labels))`.
+        Logits, or the numbers of a regression, `(batch, len(labels))`.
 
     Raises:
-        ValueError: if `labels` are not at least two different names, or `pooling` is unknown.
+        ValueError: if `labels` are not at least two different names, or `pooling` is unknown or
+            reads what has not seen the text.
     """
 
     task_name = "text_classification"
     arguments = EncoderTask.arguments | {
-        "labels": LABELS,
+        "labels": Names(2**16, least=1),
         "pooling": Choice(*POOLINGS),
         "head_dropout": RATE,
+        "problem": Choice(*PROBLEMS),
     }
     heads = ("pooler", "classifier")
 
     def __init__(
-        self, backbone, tokenizer=None, labels=(), pooling=None, head_dropout=0.1, **kwargs
+        self,
+        backbone,
+        tokenizer=None,
+        labels=(),
+        pooling=None,
+        head_dropout=0.1,
+        problem="single_label",
+        **kwargs,
     ):
-        labels = check_labels_list(labels)
+        labels = PROBLEMS[problem].labels(labels)
         pooling = backbone.default_pooling if pooling is None else pooling
-        if pooling not in POOLINGS:
-            raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}; got {pooling!r}.")
-        if pooling == "first" and backbone.is_recurrent and not backbone.bidirectional:
+        if pooling in POOLERS and backbone.reads_on:
             raise ValueError(
-                "pooling='first' needs an encoder whose first output has seen the whole text; this "
-                f"{type(backbone).__name__} reads from left to right. Choose pooling='mean' or "
-                "bidirectional=True."
+                f"pooling={pooling!r} needs an encoder whose first output has seen the whole "
+                f"text; this {type(backbone).__name__} reads from left to right. Choose "
+                "pooling='mean' or 'last'."
             )
         dtype = backbone.dtype_policy
         inputs = self.symbolic_inputs(backbone)
         hidden = backbone(inputs)
-        if pooling == "first":
-            pooled = Pooler(dtype=dtype, name="pooler")(hidden)
+        if pooling in POOLERS:
+            pooled = Pooler(POOLERS[pooling], dtype=dtype, name="pooler")(hidden)
         else:
-            mean = MeanPooling(dtype=dtype, name="mean_pooling")
-            pooled = mean(hidden, padding_mask=inputs["padding_mask"])
+            cls = MeanPooling if pooling == "mean" else LastToken
+            pooling_layer = cls(dtype=dtype, name=f"{pooling}_pooling")
+            pooled = pooling_layer(hidden, padding_mask=inputs["padding_mask"])
         pooled = keras.layers.Dropout(head_dropout, dtype=dtype, name="head_dropout")(pooled)
         classifier = Dense(
             len(labels), kernel_initializer=Normal(0.02), dtype=dtype, name="classifier"
         )
+        self.problem = problem  # what `compile`, which a task calls itself, looks at
         super().__init__(backbone, tokenizer, inputs=inputs, outputs=classifier(pooled), **kwargs)
         self.labels = tuple(labels)
         self.pooling = pooling
         self.head_dropout = head_dropout
 
     def usual_loss(self):
-        return of_logits("sparse_categorical_crossentropy")
+        return PROBLEMS[self.problem].loss()
 
     def usual_metrics(self):
-        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy", dtype="float32")]
+        return PROBLEMS[self.problem].metrics()
 
     needs_labels = True
 
@@ -99,11 +116,14 @@ class TextClassifier(EncoderTask):
         return is_text(item) or is_pair(item)
 
     def examples(self, x, y=None, sample_weight=None, class_weight=None, training=False):
-        form = self.row_format
+        form, problem, labels = self.row_format, PROBLEMS[self.problem], None
+        if y is not None:
+            x, y, sample_weight = labelled(x, y, sample_weight)
+            labels = problem.targets(y, self.labels)
         firsts, seconds = form.tokens(x)
-        labels = None if y is None else label_ids(y, self.labels)
         weights = None if sample_weight is None else checked_weights(sample_weight, len(x))
         if class_weight is not None:
+            self.require_classes()
             by_class = class_weights(class_weight, self.labels, labels)[labels]
             weights = by_class if weights is None else by_class * weights
         if training:
@@ -114,6 +134,17 @@ class TextClassifier(EncoderTask):
         examples.labels, examples.weights = labels, weights
         return examples
 
+    def label_array(self, y, count):
+        return PROBLEMS[self.problem].array(y, self.labels, count)
+
+    def require_classes(self):
+        """Raise ValueError where there is no class of each text to be weighed."""
+        if self.problem != "single_label":
+            raise ValueError(
+                f"class_weight weighs the one class of each text; with problem={self.problem!r} "
+                "pass sample_weight, a number for each text."
+            )
+
     def predict_labels(self, texts, batch_size=None):
         """The likeliest label of each text, with the probabilities of all.
 
@@ -122,20 +153,14 @@ class TextClassifier(EncoderTask):
             batch_size: int.
 
         Returns:
-            `{"label": str, "probabilities": {label: float}}`; a list of such for a list.
+            `{"label": str, "probabilities": {label: float}}`; a list of such for a list. With
+            `problem="multi_label"`, `{"labels": [str, ...], "probabilities": {...}}` with those
+            labels that are likelier than not; for a regression its numbers, `{name: float}`.
         """
         logits = self.predict(texts, batch_size, verbose=0).astype("float64")
-        probabilities = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        probabilities /= probabilities.sum(axis=-1, keepdims=True)
-        results = [
-            {
-                "label": self.labels[row.argmax()],
-                "probabilities": dict(zip(self.labels, row.tolist(), strict=True)),
-            }
-            for row in probabilities
-        ]
+        results = PROBLEMS[self.problem].results(logits, self.labels)
         return results[0] if isinstance(texts, str) else results
 
     def get_config(self):
-        config = {name: getattr(self, name) for name in ("pooling", "head_dropout")}
+        config = {name: getattr(self, name) for name in ("pooling", "head_dropout", "problem")}
         return {**super().get_config(), "labels": list(self.labels), **config}

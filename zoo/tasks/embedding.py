@@ -153,6 +153,8 @@ class TextEmbedder(EncoderTask):
         Returns:
             float32 `(len(texts), len(others))`; a float for two strings.
         """
+        for one in (texts, others):
+            self.check_readable(one)
         first = np.atleast_2d(self.encode(texts, batch_size))
         second = np.atleast_2d(self.encode(others, batch_size))
         cosines = first @ second.T

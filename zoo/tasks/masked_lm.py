@@ -1,15 +1,19 @@
 """Masked language models: trained to fill in tokens that were covered."""
 
+import contextlib
+
 import keras
 import numpy as np
 
 from zoo.arguments import LENGTH, RATE, Boolean
 from zoo.backends.buckets import bucket
+from zoo.checks import require_whole
 from zoo.data.batches import Batches, FullRows, drawn_batches
 from zoo.data.labels import checked_weights, refuse_labels
 from zoo.data.rows import RowFormat
+from zoo.data.sources import texts_of
 from zoo.data.streams import pools
-from zoo.data.texts import warn_dropped
+from zoo.data.texts import NothingToLearn, warn_dropped
 from zoo.layers.encoder_parts import Bias, PredictionTransform, TakePositions
 from zoo.models.base import token_inputs
 from zoo.objectives import MaskTokens, pad
@@ -21,7 +25,10 @@ def mask_head(backbone, hidden, positions):
     dtype = backbone.dtype_policy
     taken = TakePositions(dtype=dtype, name="take_positions")(hidden, positions=positions)
     transform = PredictionTransform(
-        norm_epsilon=backbone.norm_epsilon, dtype=dtype, name="masked_lm_transform"
+        backbone.transform_activation,
+        backbone.norm_epsilon,
+        dtype=dtype,
+        name="masked_lm_transform",
     )
     return Bias(dtype=dtype, name="masked_lm_bias")(backbone.logits(transform(taken)))
 
@@ -107,9 +114,11 @@ class MaskedLM(LanguageModel):
     def stream_batches(self, parts, batch_size, training):
         """Each pool of documents is packed and masked by itself."""
         for x, y, weights in pools(parts):
-            examples = self.examples(x, y, weights, None, training)
-            batches = self.make_batches(examples, batch_size, False, None if training else 0, True)
-            yield from (batches[i] for i in range(len(batches)))
+            with contextlib.suppress(NothingToLearn):
+                examples = self.examples(x, y, weights, None, training)
+                seed = None if training else 0
+                batches = self.make_batches(examples, batch_size, False, seed, True)
+                yield from (batches[i] for i in range(len(batches)))
 
     def _row_format(self):
         return RowFormat(self.require_mask_token(), self.backbone, self.special_tokens)
@@ -144,15 +153,16 @@ class MaskedLM(LanguageModel):
         Raises:
             ValueError: if a text has no mask, or does not fit into the context.
         """
-        single = isinstance(texts, str)
-        results = [self._fill(text, top_k) for text in ([texts] if single else texts)]
+        texts, single = texts_of(texts)
+        require_whole("top_k", top_k, optional=False)
+        results = [self._fill(text, top_k) for text in texts]
         return results[0] if single else results
 
     def _fill(self, text, top_k):
         tokenizer, form = self.require_mask_token(), self._row_format()
-        if not 1 <= top_k <= self.backbone.vocab_size:
+        if top_k > tokenizer.vocab_size:
             raise ValueError(
-                f"top_k must be from 1 to the vocabulary's {self.backbone.vocab_size}; got {top_k}."
+                f"top_k must be from 1 to the vocabulary's {tokenizer.vocab_size}; got {top_k}."
             )
         mask_id = self.special_tokens.mask
         ids = tokenizer.encode(text, allow_special=True)
@@ -240,7 +250,7 @@ def packed_rows(documents, length, form, weights=None):
     """
     stream = [token for ids in documents if ids for token in (*ids, form.separator_id)][:-1]
     if not stream:
-        raise ValueError(
+        raise NothingToLearn(
             f"There is nothing to learn from: {len(documents)} texts without a token. Check them."
         )
     room = length - 2

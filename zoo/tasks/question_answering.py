@@ -7,7 +7,9 @@ import numpy as np
 from keras import ops
 
 from zoo.arguments import LENGTH, Number
+from zoo.checks import require_whole
 from zoo.data.answers import best_spans
+from zoo.data.encoding import encoded
 from zoo.data.formats import QAExample, read_squad
 from zoo.data.labels import checked_weights
 from zoo.data.sources import holds_ids, is_table, table_columns
@@ -160,7 +162,7 @@ class QuestionAnswerer(EncoderTask):
             for what in ("question", "context"):
                 if not getattr(question, what).strip():
                     raise ValueError(f"Question {question.id!r}: its {what} must not be empty.")
-        asked = tokenizer.encode([q.question for q in questions])
+        asked = encoded(tokenizer, [q.question for q in questions])
         num_cut = sum(len(ids) > QUESTION_LENGTH for ids in asked)
         if num_cut:
             warnings.warn(
@@ -169,7 +171,8 @@ class QuestionAnswerer(EncoderTask):
                 stacklevel=user_level(),
             )
         asked = [ids[:QUESTION_LENGTH] for ids in asked]
-        contexts = tokenizer.encode_with_offsets([q.context for q in questions])
+        texts = [q.context for q in questions]
+        contexts = encoded(tokenizer, texts, tokenizer.encode_with_offsets)
         form = self.row_format
         if max(map(len, asked)) >= form.room(True):
             raise ValueError(
@@ -199,13 +202,13 @@ class QuestionAnswerer(EncoderTask):
 
     def predict_answers(self, questions, batch_size=None):
         """The best answer to each question of a SQuAD file or list, `{id: text}`."""
+        require_whole("batch_size", batch_size)
         questions = read_squad(questions)
-        answers = self._answers(questions, 1, batch_size)
+        answers = self._answers(questions, 1, batch_size) if questions else []
         return {q.id: best[0]["text"] for q, best in zip(questions, answers, strict=True)}
 
     def _answers(self, questions, top_k, batch_size=None):
-        if top_k < 1:
-            raise ValueError(f"top_k must be at least 1; got {top_k}.")
+        require_whole("top_k", top_k, optional=False)
         examples, contexts, spans, places = self._windows(questions)
         rows = iter(zip(self.predict_rows(examples, batch_size), places, strict=True))
         results = []

@@ -1,5 +1,7 @@
 """From whatever a user passes to what Keras reads: one way for all tasks."""
 
+import contextlib
+
 import numpy as np
 
 from zoo.data.batches import Batches
@@ -8,12 +10,13 @@ from zoo.data.checks import (
     as_inputs,
     check_token_ids,
     check_weights_of_rows,
+    ids_of,
     require_something,
 )
-from zoo.data.labels import class_weights, label_ids, require_equal_counts
+from zoo.data.labels import class_weights, require_equal_counts
 from zoo.data.sources import holds_ids, in_memory, model_inputs, open_stream, to_list
 from zoo.data.streams import IdStream, LazyBatches, Reader, chunks, is_of_ids, with_first
-from zoo.data.texts import is_text
+from zoo.data.texts import NothingToLearn, is_text, some
 from zoo.tasks.epochs import Planned, Streamed
 
 BATCH_SIZE = 32
@@ -66,6 +69,21 @@ class Reads:
         if y is None and self.ids_need_labels:
             raise ValueError("There must be a label for each row of token ids: pass y; got none.")
         return x, y, sample_weight
+
+    def require_classes(self):
+        """Raise ValueError unless the task has classes that may be weighed."""
+
+    def label_array(self, y, count):
+        """Labels beside `count` rows of token ids, an array, as numbers."""
+        return y
+
+    def check_readable(self, x):
+        """Refuse what is neither text nor token ids, nor a dataset of either."""
+        require_something(x)
+        if holds_ids(x):
+            self.check_inputs(as_inputs(x))
+        elif self.read_memory(x) is None and open_stream(x) is None:
+            raise TypeError(self.kinds(x))
 
     def check_inputs(self, x):
         """Refuse token ids that the model cannot read."""
@@ -144,13 +162,15 @@ class Reads:
     def arrays(self, x, y=None, sample_weight=None, class_weight=None, training=True):
         """`{"x", "y", "sample_weight"}` of token ids in memory, their labels and weights."""
         x = as_inputs(x)
-        if self.labels is not None and y is not None and np.asarray(y).dtype.kind in "OUSb":
-            y = label_ids(y, self.labels)
+        if self.labels is not None and y is not None:
+            self.check_inputs(x)
+            y = self.label_array(as_array(y), len(ids_of(x)))
         x, y, sample_weight = self.prepare(x, y, sample_weight, training)
         if isinstance(y, (list, tuple)):
             y = as_array(y)
         check_weights_of_rows(x, sample_weight)
         if class_weight is not None:
+            self.require_classes()
             numbers = as_array(y).astype("int32")
             weights = class_weights(class_weight, self.labels, numbers.reshape(-1))[numbers]
             sample_weight = weights if sample_weight is None else weights * as_array(sample_weight)
@@ -160,13 +180,14 @@ class Reads:
         self.check_batch(stream.peek(), needs_labels=True)
         numbered = None
         if class_weight is not None:
+            self.require_classes()
             refuse_balanced(class_weight, stream)
             values = class_weights(class_weight, self.labels, None).tolist()
             numbered = dict(enumerate(values))
         ids = IdStream(stream, size)
         if ids.needs_help:
             refuse_beside(stream.source, class_weight=class_weight)
-            return of_stream(ids, None, stream.is_one_shot, steps is not None)
+            return of_stream(ids, None, stream.is_one_shot, steps)
         feed = {"x": with_first(stream)}
         if training:  # Keras itself draws the order of a sequence alone
             is_shuffled = shuffle is True or (shuffle and stream.is_sequence)
@@ -188,16 +209,19 @@ class Reads:
         parts = [reader.read(stream.peek())]
         packs = self.stream_batches(iter(parts), size, training) is not None
         if not packs:
-            make(*parts[0])  # what is wrong is wrong in the first batch, before any step
+            with contextlib.suppress(NothingToLearn):
+                make(*parts[0])  # what is wrong is wrong in the first batch, before any step
         if not packs and stream.get is not None and stream.length is not None:
             return of_plan(LazyBatches(reader, make, size, bool(shuffle)), first_epoch, steps)
 
         def read():
             parts = chunks(reader, size)
-            return self.stream_batches(parts, size, training) if packs else map_parts(make, parts)
+            if packs:
+                return some(self.stream_batches(parts, size, training))
+            return some(map_parts(make, parts))
 
         count = stream.length if stream.is_batched and not packs else None
-        return of_stream(read, count, stream.is_one_shot, steps is not None)
+        return of_stream(read, count, stream.is_one_shot, steps)
 
     def check_batch(self, batch, needs_labels=False):
         """Refuse a dataset's batch of token ids that the model cannot read, or without labels."""
@@ -234,13 +258,16 @@ def of_plan(batches, first_epoch=0, steps=None, check=None):
     return {"x": reading.for_keras(), "shuffle": False, "reading": reading}
 
 
-def of_stream(read, num_batches, is_one_shot, is_endless):
-    reading = Streamed(read, num_batches, is_one_shot, is_endless)
+def of_stream(read, num_batches, is_one_shot, steps):
+    reading = Streamed(read, num_batches, is_one_shot, steps is not None, steps)
     return {"x": reading.for_keras(), "shuffle": False, "reading": reading}
 
 
 def map_parts(make, parts):
-    return (make(*part) for part in parts)
+    """The batches of all parts in which there is something to learn."""
+    for part in parts:
+        with contextlib.suppress(NothingToLearn):
+            yield make(*part)
 
 
 def refuse_beside(x, **given):

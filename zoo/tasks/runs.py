@@ -4,13 +4,16 @@ import numpy as np
 from keras import ops, tree
 
 from zoo.backends.buckets import bucket, pad_rows
+from zoo.checks import require_flag, require_whole
+from zoo.data.arguments import check_run
 from zoo.data.batches import Batches
-from zoo.data.checks import as_array, as_inputs, require_something, require_whole
+from zoo.data.checks import as_array, as_inputs, require_something
 from zoo.data.sources import holds_ids, model_inputs, open_stream
 from zoo.data.streams import Reader, chunks, is_of_ids, with_first
 from zoo.files import is_path
 from zoo.tasks.epochs import Epochs, Progress, with_epochs
 from zoo.tasks.reading import BATCH_SIZE, Reads
+from zoo.tasks.resuming import check_places, keeper_of, resumed
 
 
 class Runs(Reads):
@@ -55,12 +58,21 @@ class Runs(Reads):
         Raises:
             ValueError: for data without meaning for the task, before anything is computed.
         """
-        check_sizes(
+        check_run(
             batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            shuffle=shuffle,
+            initial_epoch=initial_epoch,
+            validation_freq=validation_freq,
             steps_per_epoch=steps_per_epoch,
             validation_steps=validation_steps,
             validation_batch_size=validation_batch_size,
         )
+        keeper, callbacks = keeper_of(callbacks)
+        if keeper is not None:
+            check_places(x)
         held_out_size = validation_batch_size or batch_size
         held_out, how = {}, {"training": True, "batch_size": batch_size, "shuffle": shuffle}
         how |= {
@@ -75,6 +87,8 @@ class Runs(Reads):
             trained, held_out = self.split_feed(data, validation_split, held_out_size, how)
         else:
             trained = self.feed(*data, **how)
+        if keeper is not None:
+            trained, initial_epoch = resumed(keeper, self, trained, how["epochs"], steps_per_epoch)
         epochs_told = Epochs(trained.pop("reading", None), held_out.pop("reading", None))
         return super().fit(
             **trained,
@@ -104,7 +118,13 @@ class Runs(Reads):
             feed = {"x": x, "y": y, "sample_weight": sample_weight, "batch_size": batch_size}
             feed["_use_cached_eval_dataset"] = True
         else:
-            check_sizes(batch_size=batch_size, steps=steps)
+            check_run(
+                batch_size=batch_size,
+                verbose=verbose,
+                steps=steps,
+                callbacks=callbacks,
+                return_dict=return_dict,
+            )
             feed = self.feed(x, y, sample_weight, training=False, batch_size=batch_size)
             feed.pop("shuffle", None)
             callbacks = with_epochs(callbacks, Epochs(tested=feed.pop("reading", None)), self)
@@ -118,7 +138,7 @@ class Runs(Reads):
         For texts whose tokens each have an output: the tasks over whole texts give a list of
         arrays, each as long as its row; language models an array, with zeros beyond a row's end.
         """
-        check_sizes(batch_size=batch_size, steps=steps)
+        check_run(batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks)
         require_something(x)
         found = None if isinstance(x, Batches) else self.read_memory(x)
         if found is not None:
@@ -141,11 +161,13 @@ class Runs(Reads):
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """A step of training on text or on token ids; see `keras.Model.train_on_batch`."""
+        check_run(return_dict=return_dict)
         batch = self._one_batch(x, y, sample_weight, class_weight, training=True)
         return super().train_on_batch(*batch, return_dict=return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Loss and metrics of one batch of text or of token ids."""
+        check_run(return_dict=return_dict)
         batch = self._one_batch(x, y, sample_weight, None, training=False)
         return super().test_on_batch(*batch, return_dict=return_dict)
 
@@ -185,6 +207,10 @@ class Runs(Reads):
             is_fixed: bool, whether every epoch is the first again, as for evaluation.
             shuffle: bool.
         """
+        check_run(batch_size=batch_size)
+        require_whole("seed", seed, smallest=0)
+        require_flag("is_fixed", is_fixed)
+        require_flag("shuffle", shuffle)
         examples = self.read_examples(x, y, sample_weight, class_weight, training=not is_fixed)
         if examples is None:
             raise TypeError(f"batches takes text in memory; got {type(x).__name__}.")
@@ -276,11 +302,6 @@ class Runs(Reads):
         seed = None if training else 0
         batch = self.make_batches(examples, max(len(examples), 1), False, seed, is_fixed=True)[0]
         return (*batch, None, None)[:3]
-
-
-def check_sizes(**sizes):
-    for name, value in sizes.items():
-        require_whole(name, value)
 
 
 def for_validation(feed, steps):

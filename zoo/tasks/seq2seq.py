@@ -8,6 +8,7 @@ from zoo import optimizers
 from zoo.arguments import LENGTH, RATE, Boolean
 from zoo.backends import backend
 from zoo.backends.buckets import pad_to_buckets
+from zoo.data.encoding import encoded
 from zoo.data.pairs import (
     PairBuckets,
     PairFormat,
@@ -116,12 +117,13 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         return is_text(item) or is_pair(item)
 
     def rows(self, x):
-        return self.examples(x)
+        return self.pair_format.examples(*split_pairs(x))
 
     def examples(self, x, y=None, sample_weight=None, class_weight=None, training=False):
         """`PairExamples` of a list of pairs, or of sources and their targets."""
+        self.require_tokenizer()
         sources, targets = split_pairs(x, y)
-        return self.pair_format.examples(sources, targets, sample_weight, drop=training)
+        return self.pair_format.examples(sources, targets, sample_weight, drop=True)
 
     def make_batches(self, examples, batch_size, shuffle=False, seed=None, is_fixed=False):
         return PairBuckets(examples, batch_size, shuffle, self.backbone.max_length, seed)
@@ -140,7 +142,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
 
     def _pair_format(self, source_length, target_length):
         return PairFormat(
-            self.require_tokenizer(),
+            self.tokenizer,
             source_length,
             target_length,
             self.source_start,
@@ -162,7 +164,8 @@ class Seq2SeqLM(WritingTask, LanguageModel):
     ):
         """Write the targets of sources.
 
-        An end token ends a target and is left out of it.
+        An end token ends a target and is left out of it, as is what every target starts from. The
+        target of an empty source is empty.
 
         Args:
             sources: a string or a list of strings; or a list of token ids or a list of such lists,
@@ -177,13 +180,14 @@ class Seq2SeqLM(WritingTask, LanguageModel):
             `num_return > 1` a list in each one's place, the best of a beam first.
 
         Raises:
-            ValueError: if a source is empty or does not fit into the context, an id is outside the
+            ValueError: if a source does not fit into the context, an id is outside the
                 vocabulary, an argument is out of range, or the model's logits are NaN.
             TypeError: if a source is neither text nor token ids.
         """
         most = self.backbone.max_length
+        most_new = most - self.special_tokens.num_given
         if max_new_tokens is None:
-            max_new_tokens = self.target_length or most
+            max_new_tokens = min(self.target_length or most, most_new)
         request = Request.make(
             self.sampler,
             max_new_tokens=max_new_tokens,
@@ -196,17 +200,19 @@ class Seq2SeqLM(WritingTask, LanguageModel):
             verbose=verbose,
             others=others,
         )
-        if max_new_tokens > most:
+        if max_new_tokens > most_new:
             raise ValueError(
-                f"max_new_tokens must fit into the context of {most} tokens; got {max_new_tokens}."
+                f"max_new_tokens must fit into the context of {most_new} tokens; got "
+                f"{max_new_tokens}."
             )
         sources, is_single, is_text = self.as_rows(sources, "source", request)
         pair_format = self._pair_format(most, most)
-        rows = pair_format.tokens(sources, "source") if is_text else sources
+        ids = encoded(self.tokenizer, sources) if is_text else sources
         if not truncate:
-            pair_format.require_fit(rows)
-        rows = [pair_format.source_row(ids) for ids in rows]
-        return as_they_came(self.write(rows, request, is_text), request.num_return, is_single)
+            pair_format.require_fit(ids)
+        found = self.write([pair_format.source_row(row) for row in ids], request, is_text)
+        found = [new if row else [""] * len(new) for row, new in zip(ids, found, strict=True)]
+        return as_they_came(found, request.num_return, is_single)
 
     def score(self, sources, targets):
         """How likely the model finds targets, given their sources.
@@ -222,6 +228,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
             ValueError: if a text does not fit into the context or has no tokens, or there are not
                 as many targets as sources.
         """
+        self.require_tokenizer()
         sources, targets = split_pairs(sources, targets)
         most = self.backbone.max_length
         pair_format = self._pair_format(most, most)

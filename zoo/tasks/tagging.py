@@ -7,15 +7,19 @@ import numpy as np
 from keras import ops
 
 from zoo.arguments import LABELS, RATE
+from zoo.checks import require_whole
+from zoo.data.encoding import encoded
 from zoo.data.entities import entities, is_bio
 from zoo.data.labels import (
+    check_count,
     check_labels_list,
+    check_numbers,
     checked_weights,
     class_weights,
     label_ids,
     require_equal_counts,
 )
-from zoo.data.sources import to_list
+from zoo.data.sources import texts_of, to_list
 from zoo.data.texts import user_level
 from zoo.data.windows import best_window
 from zoo.layers import TokenCrossEntropy
@@ -85,6 +89,14 @@ class TokenClassifier(EncoderTask):
         """Keras weighs each batch by its rows; this by its labelled words."""
         return ops.sum(token_weights(y, sample_weight))
 
+    def label_array(self, y, count):
+        if y.dtype.kind in "OUS":
+            y = np.array([label_ids(row, self.labels) for row in y.tolist()])
+        check_count(y, count)
+        if y.ndim == 2:
+            check_numbers(y, self.labels)
+        return y
+
     needs_labels = True
     nouns = "sentence", "list of tags"
 
@@ -99,7 +111,7 @@ class TokenClassifier(EncoderTask):
         labels = None if y is None else [label_ids(tags, self.labels) for tags in y]
         if class_weight is not None:
             by_class = class_weights(class_weight, self.labels, np.concatenate(labels))
-        pieces = [self._pieces(words) for words in x]
+        pieces = self._pieces(x)
         form = self.row_format
         room = form.room(False)
         num_cut = sum(len(ids) > room for ids, _ in pieces)
@@ -126,9 +138,14 @@ class TokenClassifier(EncoderTask):
             examples.weights.append(weights)
         return examples
 
-    def _pieces(self, words):
-        """The token ids of a sentence, and where the first one of each word stands."""
-        ids, offsets = self.tokenizer.encode_with_offsets(" ".join(words))
+    def _pieces(self, sentences):
+        """The token ids of each sentence, and where the first one of each word stands."""
+        texts = [" ".join(words) for words in sentences]
+        found = encoded(self.tokenizer, texts, self.tokenizer.encode_with_offsets)
+        return [self._of_words(*one) for one in zip(sentences, found, strict=True)]
+
+    def _of_words(self, words, found):
+        ids, offsets = found
         ends = np.cumsum([len(word) + 1 for word in words])  # of each word and the space behind it
         word_of = np.searchsorted(ends, [end - 1 for _, end in offsets], side="right")
         pieces, firsts = [], []
@@ -160,8 +177,9 @@ class TokenClassifier(EncoderTask):
         """
         sentences = to_list(sentences)
         check_sentences(sentences)
+        require_whole("batch_size", batch_size)
         self.require_tokenizer()
-        pieces = [self._pieces(words) for words in sentences]
+        pieces = self._pieces(sentences)
         logits = self._piece_logits([ids for ids, _ in pieces], batch_size)
         return [
             [self.labels[best] for best in row[firsts].argmax(axis=-1)]
@@ -198,15 +216,14 @@ class TokenClassifier(EncoderTask):
             `text[start:end]` is what is labelled; the score is the mean of its words'
             probabilities of their labels.
         """
-        single = isinstance(text, str)
-        texts = [text] if single else list(text)
-        encoded = self.require_tokenizer().encode_with_words(texts)
-        logits = self._piece_logits([ids for ids, _, _ in encoded])
-        results = [self._spans(*one) for one in zip(texts, encoded, logits, strict=True)]
+        texts, single = texts_of(text, "text")
+        found = encoded(self.tokenizer, texts, self.require_tokenizer().encode_with_words)
+        logits = self._piece_logits([ids for ids, _, _ in found])
+        results = [self._spans(*one) for one in zip(texts, found, logits, strict=True)]
         return results[0] if single else results
 
-    def _spans(self, text, encoded, logits):
-        _, offsets, words = encoded
+    def _spans(self, text, found, logits):
+        _, offsets, words = found
         first_pieces = [i for i, word in enumerate(words) if i == 0 or word != words[i - 1]]
         last_pieces = [i - 1 for i in first_pieces[1:]] + [len(words) - 1]
         logits = logits[first_pieces]

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from zoo.data.sources import is_column, to_list
+from zoo.data.texts import filled, is_missing
 from zoo.generation import Decoder, generate, get_sampler, stream
 from zoo.generation.checks import check_ids
 from zoo.generation.stopping import StopBuffer, cut_at_stop
@@ -74,11 +76,10 @@ def as_batch(prompts, what="prompt"):
     """Prompts as a list, whether there was just one, and whether they are text."""
     if isinstance(prompts, str):
         return [prompts], True, True
-    if hasattr(prompts, "tolist"):  # arrays, and columns of a table
-        prompts = prompts.tolist()
-    if isinstance(prompts, (list, tuple)):
-        if all(isinstance(p, str) for p in prompts):
-            return list(prompts), False, True
+    if is_column(prompts):
+        prompts = to_list(prompts)
+        if all(isinstance(p, str) or is_missing(p) for p in prompts):
+            return filled(prompts), False, True
         if all(isinstance(p, (int, np.integer)) and not isinstance(p, bool) for p in prompts):
             return [list(prompts)], True, False
         if all(isinstance(p, (list, tuple, np.ndarray)) for p in prompts):

@@ -2,6 +2,8 @@
 
 import codecs
 
+from zoo.checks import require_flag, shown
+
 REPLACEMENT = "\ufffd"
 
 
@@ -39,6 +41,11 @@ class StreamDecoder:
     """
 
     def __init__(self, tokenizer, skip_special=True):
+        if not hasattr(tokenizer, "special_ids"):
+            raise TypeError(
+                f"tokenizer must be a zoo.tokenizers.Tokenizer; got {shown(tokenizer)}."
+            )
+        require_flag("skip_special", skip_special)
         self.tokenizer = tokenizer
         self.skipped = frozenset(tokenizer.special_ids.values()) if skip_special else frozenset()
         self._reset()

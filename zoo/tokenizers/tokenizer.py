@@ -13,22 +13,24 @@ trusts the text can ask for the other reading with `encode(text, allow_special=T
 
 import functools
 import json
-import pathlib
 import warnings
 
 import keras
 import numpy as np
 import tokenizers
 
+from zoo.checks import file_path, require_flag, shown
 from zoo.files import write_atomically
 from zoo.tokenizers import checks, training
 from zoo.tokenizers.engine import build_engine, failing_step, library_errors
+from zoo.tokenizers.first_token import first_token
 from zoo.tokenizers.special_tokens import SpecialTokens
 from zoo.tokenizers.streaming import StreamDecoder
 from zoo.tokenizers.texts import as_texts, text_error
 
 FILE_NAME = "tokenizer.json"
 MUCH_UNKNOWN = 0.25  # the share of unknown tokens from which on there is a warning
+MANY_UNKNOWN = 4  # tokens: a name or two may well be unknown
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -45,6 +47,7 @@ class Tokenizer:
         special_ids: `{name: id}` of the special tokens.
         start_id, end_id, pad_id, mask_id, unknown_id: ids of the special tokens that have these
             roles by conventional names, or None. `pad_id` falls back to `end_id`.
+        first_id: the id that its file puts before each text, or None. `encode` does not: tasks do.
         is_byte_level: whether ids spell UTF-8 bytes, so that any text survives a round trip.
 
     Raises:
@@ -52,6 +55,7 @@ class Tokenizer:
     """
 
     model_type = None  # of the subclasses: the model type of their files
+    OF_TARGETS = tuple(sorted(checks.OF_TARGETS))
 
     def __init__(self, json, source=FILE_NAME):
         contents = checks.parse(json, source)
@@ -63,7 +67,8 @@ class Tokenizer:
             )
         self.kind, self.source, self._has_warned = kind, source, False
         self._json = json
-        self._engine = build_engine(json, source)
+        self._own_json = own_part(json, contents)
+        self._engine = build_engine(self._own_json, source)
         added = self._engine.get_added_tokens_decoder()
         self.special_ids = {added[i].content: i for i in sorted(added) if added[i].special}
         self.vocab_size = self._engine.get_vocab_size()
@@ -72,6 +77,7 @@ class Tokenizer:
         self.start_id, self.end_id, self.mask_id = roles.start, roles.end, roles.mask
         self.pad_id = roles.end if roles.padding is None else roles.padding
         self.unknown_id = roles.unknown
+        self.first_id = first_token(contents)
 
     # Loading and saving
 
@@ -83,7 +89,7 @@ class Tokenizer:
             FileNotFoundError: there is none.
             ValueError: it is damaged or unsafe.
         """
-        path = pathlib.Path(path)
+        path = file_path(path, "A tokenizer")
         file = path / FILE_NAME if path.is_dir() else path
         if not file.is_file():
             raise FileNotFoundError(
@@ -108,7 +114,7 @@ class Tokenizer:
 
     def save(self, path):
         """Write `path` if it ends in `.json`, else `path/tokenizer.json`; atomically."""
-        path = pathlib.Path(path)
+        path = file_path(path, "A tokenizer")
         file = path if path.suffix == ".json" else path / FILE_NAME
         write_atomically(file, self.to_json())
 
@@ -179,6 +185,7 @@ class Tokenizer:
         return self._encode(text, False, lambda e: (e.ids, e.offsets, e.word_ids), offsets=True)
 
     def _encode(self, text, allow_special, result, offsets=False):
+        require_flag("allow_special", allow_special)
         single = isinstance(text, str)
         texts = [text] if single else as_texts(text)
         engine = self._special_engine if allow_special else self._engine
@@ -194,9 +201,22 @@ class Tokenizer:
 
     @functools.cached_property
     def _special_engine(self):
-        engine = build_engine(self._json, self.source)
+        engine = build_engine(self._own_json, self.source)
         engine.encode_special_tokens = False
         return engine
+
+    @functools.cached_property
+    def for_targets(self):
+        """The tokenizer that encodes targets: itself, unless its file has another for them.
+
+        Marian has a model of each language, over one vocabulary: `"targets"` in a tokenizer.json
+        stands in the place of its own parts.
+        """
+        contents = json.loads(self._json)
+        targets = contents.pop("targets", None)
+        if targets is None:
+            return self
+        return type(self)(json.dumps(contents | targets, ensure_ascii=False), self.source)
 
     def decode(self, ids, skip_special=True):
         """Text of token ids, or of each of several rows of ids in one call.
@@ -213,6 +233,7 @@ class Tokenizer:
             TypeError: ids that are not integers.
             ValueError: an id outside the vocabulary.
         """
+        require_flag("skip_special", skip_special)
         if keras.ops.is_tensor(ids):
             ids = keras.ops.convert_to_numpy(ids)
         if isinstance(ids, (str, bytes)) or not hasattr(ids, "__len__"):
@@ -230,6 +251,7 @@ class Tokenizer:
 
     def stream_decoder(self, skip_special=True):
         """A `StreamDecoder`: ids in one by one, pieces of text out."""
+        require_flag("skip_special", skip_special)
         return StreamDecoder(self, skip_special)
 
     def check_ids(self, ids):
@@ -267,6 +289,8 @@ class Tokenizer:
         """
         if self._has_warned or (share := self.unknown_share(rows)) < MUCH_UNKNOWN:
             return
+        if share * sum(map(len, rows)) < MANY_UNKNOWN:
+            return
         self._has_warned = True
         warnings.warn(
             f"{share:.0%} of the tokens of these texts are unknown to the tokenizer, so that the "
@@ -276,12 +300,22 @@ class Tokenizer:
 
     def token_to_id(self, token):
         """The id of a token as it is spelled in the vocabulary, or None."""
+        if not isinstance(token, str):
+            raise TypeError(f"token must be a str; got {shown(token)}.")
         return self._engine.token_to_id(token)
 
     def id_to_token(self, token_id):
         """A token as it is spelled in the vocabulary: bytes as GPT-2's stand-in characters."""
         (token_id,) = self.check_ids([token_id])
         return self._engine.id_to_token(token_id)
+
+
+def own_part(text, contents):
+    """A tokenizer.json as the library knows it, without what is for targets."""
+    if "targets" not in contents:
+        return text
+    own = {name: part for name, part in contents.items() if name != "targets"}
+    return json.dumps(own, ensure_ascii=False)
 
 
 @keras.saving.register_keras_serializable("zoo")

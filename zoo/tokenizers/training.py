@@ -2,11 +2,11 @@
 
 import collections
 import json
-import pathlib
 
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from zoo.checks import file_path, require_flag, require_several, require_whole
 from zoo.files import is_path, read_lines, read_text, refuse_name
 
 BERT_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -14,9 +14,8 @@ CONTINUES = "##"
 
 
 def byte_pair(texts, vocab_size, special_tokens):
-    special_tokens = list(special_tokens)
-    if len(set(special_tokens)) < len(special_tokens) or not all(special_tokens):
-        raise ValueError(f"Special tokens must be distinct and not empty; got {special_tokens}.")
+    special_tokens = checked_names(special_tokens)
+    require_whole("vocab_size", vocab_size, optional=False)
     smallest = 256 + len(special_tokens)
     if vocab_size < smallest:
         raise ValueError(
@@ -34,7 +33,20 @@ def byte_pair(texts, vocab_size, special_tokens):
     return engine.to_str(pretty=True)
 
 
+def checked_names(special_tokens):
+    """Names of special tokens as a list; refuses what is none, empty or there twice."""
+    require_several("special_tokens", special_tokens, "names")
+    names = list(special_tokens)
+    for name in names:
+        if not isinstance(name, str) or not name or names.count(name) > 1:
+            raise ValueError(
+                f"special_tokens must be different names that are not empty; got {names!r}."
+            )
+    return names
+
+
 def byte_pair_files(vocab, merges, special_tokens):
+    special_tokens = checked_names(special_tokens)
     if not isinstance(vocab, dict):
         vocab = json.loads(read(vocab, read_text))
     if not isinstance(merges, (list, tuple)):
@@ -57,6 +69,8 @@ def byte_level_engine(model):
 
 
 def word_piece(texts, vocab_size, lowercase, alphabet_size):
+    require_whole("vocab_size", vocab_size, optional=False)
+    require_whole("alphabet_size", alphabet_size, optional=False)
     engine = word_piece_engine(models.WordPiece(unk_token="[UNK]"), lowercase)
     counts = collections.Counter()
     for text in checked(texts):
@@ -102,6 +116,7 @@ def word_piece_file(vocab, lowercase):
 
 
 def word_piece_engine(model, lowercase):
+    require_flag("lowercase", lowercase)
     engine = tokenizers.Tokenizer(model)
     engine.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     engine.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -148,6 +163,7 @@ def checked(texts):
         raise TypeError(
             f"Training texts must be an iterable of str; got one {type(texts).__name__}."
         )
+    require_several("texts", texts, "texts or paths of files")
     empty = True
     for position, text in enumerate(texts):
         if position == 0:
@@ -172,6 +188,7 @@ def special_token(token, token_id):
 
 
 def read(path, reader):
-    if not pathlib.Path(path).is_file():
+    path = file_path(path, "A vocabulary or its merges, if no list,")
+    if not path.is_file():
         raise FileNotFoundError(f"No tokenizer file at {str(path)!r}.")
     return reader(path)

@@ -2,6 +2,7 @@
 
 import re
 
+from zoo.checks import file_path
 from zoo.data.formats.schemes import to_iob2
 from zoo.files import read_lines
 
@@ -34,7 +35,10 @@ def read_conll(path, word_column=0, tag_column=-1, scheme=None):
         ValueError: naming the file and the line: not UTF-8, or no word or no tag in its column.
             Naming the file: no words at all, no such scheme, or a tag that is none of it.
     """
-    lines = read_lines(path)
+    lines = read_lines(file_path(path, "A CoNLL file"))
+    for name, column in {"word_column": word_column, "tag_column": tag_column}.items():
+        if not isinstance(column, int):
+            raise ValueError(f"{name} must be the number of a column, an int; got {column!r}.")
     has_tabs = any("\t" in line.strip() for line in lines if not line.startswith("#"))
     sentences, tags = [[]], [[]]
     for number, line in enumerate(lines, start=1):

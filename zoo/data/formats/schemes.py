@@ -43,7 +43,7 @@ def to_iob2(sentences, scheme=None, source="The tags"):
     """
     if scheme is None:
         return [converted(tags) for tags in sentences] if is_known(sentences) else sentences
-    if scheme not in SCHEMES:
+    if not isinstance(scheme, str) or scheme not in SCHEMES:
         close = difflib.get_close_matches(str(scheme).lower(), SCHEMES, n=1)
         meant = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}; got {scheme!r}.{meant}")

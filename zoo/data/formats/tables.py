@@ -9,7 +9,8 @@ import difflib
 import json
 import os
 from collections import Counter
-from pathlib import Path
+
+from zoo.checks import file_path
 
 
 def read_table(path, text="text", label=None):
@@ -28,6 +29,9 @@ def read_table(path, text="text", label=None):
         ValueError: naming the file: see `stream_table`; or a text that is none, with its row.
     """
     single = isinstance(text, (str, int))
+    checked_columns(text)
+    if label is not None and not isinstance(label, (str, int)):
+        raise ValueError(f"label must be the name of a column, or None; got {label!r}.")
     names = [text] if single else list(text)
     rows = list(stream_table(path, names if label is None else [*names, label]))
     texts = [row[: len(names)] for row in rows]
@@ -64,8 +68,7 @@ def stream_table(path, columns):
         ValueError: naming the file and the line: another kind of file, a column that is not there,
             a row of another width, a line that is no JSON object, or not UTF-8.
     """
-    path = Path(path)
-    columns = [columns] if isinstance(columns, (str, int)) else list(columns)
+    path, columns = file_path(path, "A table"), checked_columns(columns)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise ValueError(
@@ -78,6 +81,17 @@ def stream_table(path, columns):
             f"{path}: the file must be UTF-8; got the byte 0x{error.object[error.start]:02x}. "
             "Convert it, with iconv for example."
         ) from error
+
+
+def checked_columns(columns):
+    """Names or numbers of columns as a list; refuses what is none."""
+    columns = [columns] if isinstance(columns, (str, int)) else columns
+    is_list = isinstance(columns, (list, tuple)) and len(columns) > 0
+    if not is_list or not all(isinstance(column, (str, int)) for column in columns):
+        raise ValueError(
+            f"Columns must be the name of a column, or a list of names; got {columns!r}."
+        )
+    return list(columns)
 
 
 def comma_separated(path, columns):

@@ -1,0 +1,128 @@
+"""Every argument of the public functions and classes beside tasks; see `test_wrong_inputs.py`."""
+
+import inspect
+import math
+import operator
+
+import pytest
+import zoo.training.metrics
+
+import zoo
+from tests import wrong_arguments as table
+from tests import wrong_inputs
+from tests.models import TEXTS, tiny_gpt, tokenizer
+from tests.test_wrong_inputs import complaints
+from zoo.data import write_token_file
+
+NAN = math.nan
+NO_PATH = (None, 5, "", "a\0b", b"x", ["a"])
+KINDS = {
+    "path": (NO_PATH, "[Pp]ath|[Ff]older|[Pp]reset|[Ff]ile|[Nn]ame|vocab|merge"),
+    "choice": ((None, "no such", 5, [], {}), ""),
+    "choice or none": (("no such", 5, [], {}), ""),
+    "dtype": (("no such", 5, [], {"a": 1}), "dtype|policy"),
+    "weights": ((None, 5, "folder", [], NAN), ""),
+    "refused": (("backbone", 1), "freeze"),
+    "from 0": ((-1, NAN, math.inf, "a", None, [1.0], True), ""),
+    "part or none": ((0, -0.1, 1.5, NAN, "a", [0.5]), "top_p"),
+    "share or none": ((-0.1, 1.5, NAN, "a", [0.5]), "min_p"),
+    "whole or none": ((0, -1, 1.5, "a", NAN, [1], True), "top_k"),
+    "id": ((None, "a", 1.5, -1, 10**6), "[Tt]oken ids|id"),
+    "id or none": (("a", 1.5, -1, [1.5]), "[Tt]oken|separator"),
+    "row of ids": ((None, "a", 5, [1.5], [-1], ["a"]), "[Tt]oken|ids"),
+    "seed from 0": ((-1, 1.5, "a", NAN, [1], True), "seed"),
+    "column": ((None, 5, "no such", [], ["text", 1.5]), "column"),
+    "column or none": (("no such", 1.5, []), "column"),
+    "columns": ((None, "no such", [], [1.5]), "column"),
+    "column number": ((None, "a", 1.5, 99), "column"),
+    "json": ((None, 5, "", "{}", "[1]", b"{}"), "tokenizer|JSON"),
+    "token names": ((None, 5, "<a>", [5], [""], ["<a>", "<a>"]), "special"),
+    "token": ((None, 5, ["a"]), ""),
+    "needed tokenizer": ((None, 5, "gpt", object()), ""),
+    "true labels": ((None, 5, "ab", [], ["a"] * 3), "[Ll]abel"),
+    "predicted": ((None, 5, [], ["a"]), "[Ll]abel|[Pp]rediction"),
+    "listed": ((5, [], ["a"], ["a", "a", "b"]), "[Ll]abel"),
+    "labels listed": ((None, 5, [], ["b"], ["a", "a"]), "[Ll]abel"),
+    "tags of sentences": ((None, 5, [], ["O"], [["X"]], [["O", "O"]]), "[Tt]ag|[Ss]entence|word"),
+    "answers": ((None, 5, [], {"1": 5}, {}), "prediction"),
+    "references": ((None, 5, [], [5]), "[Qq]uestion|reference|QAExample"),
+}
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    zoo.save(tiny_gpt(), folder / "preset")
+    write_token_file(TEXTS, tokenizer(), folder / "y.bin", verbose=False)
+    (folder / "x.csv").write_text("text,label\na,b\n")
+    (folder / "x.conll").write_text("a O\n")
+    (folder / "x.json").write_text('{"data": []}')
+    (folder / "vocab.json").write_text('{"a": 0, "b": 1, "<|endoftext|>": 2, "ab": 3}')
+    (folder / "merges.txt").write_text("#version: 0.2\na b\n")
+    return table.rows(folder)
+
+
+@pytest.fixture
+def kinds(monkeypatch):
+    monkeypatch.setattr(wrong_inputs, "KINDS", {**wrong_inputs.KINDS, **KINDS})
+
+
+def called(function):
+    """A function whose result is used: generators are read."""
+    return lambda **arguments: (
+        list(result) if inspect.isgenerator(result := function(**arguments)) else result
+    )
+
+
+def test_functions_and_classes(rows, kinds, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(zoo.exporting, "_write_in_second_process", lambda model, folder: None)
+    found = []
+    for name, (sound, arguments) in rows.items():
+        function = called(operator.attrgetter(name)(zoo))
+        if name != "export":
+            function(**sound)
+        found += [f"{name} {one}" for one in complaints(function, sound, arguments)]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_methods_of_a_tokenizer(kinds, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = []
+    for name, (sound, arguments) in table.METHODS.items():
+        method = getattr(tokenizer(), name)
+        found += [f"{name} {one}" for one in complaints(method, sound, arguments)]
+    assert not found, "\n" + "\n".join(found)
+
+
+def public(module, prefix):
+    """`{name: function or class}` of a module's public ones, methods that make one included."""
+    for name in module.__all__:
+        value = getattr(module, name)
+        if inspect.isfunction(value) or inspect.isclass(value):
+            yield f"{prefix}{name}", value
+        if inspect.isclass(value) and module is zoo.tokenizers:
+            makers = [k for k, v in vars(value).items() if isinstance(v, classmethod)]
+            yield from ((f"{prefix}{name}.{k}", getattr(value, k)) for k in makers)
+
+
+MAKERS_LEFT_OUT = ("from_config", "of")  # called by Keras, and by tasks
+
+
+def test_what_is_public_has_a_row(rows):
+    modules = {"": zoo, "training.metrics.": zoo.training.metrics}
+    modules |= {f"{n}.": getattr(zoo, n) for n in ("data", "generation", "models", "tokenizers")}
+    for prefix, module in modules.items():
+        for name, value in public(module, prefix):
+            is_task = inspect.isclass(value) and issubclass(value, zoo.tasks.Task)
+            if is_task or name in table.LEFT_OUT or name.endswith(MAKERS_LEFT_OUT):
+                continue
+            assert name in rows, f"zoo.{name} has no row"
+            arguments = {key for key in inspect.signature(value).parameters if key != "kwargs"}
+            assert arguments - {"overrides"} == set(rows[name][1]), f"zoo.{name}"
+    methods = {
+        name
+        for name, value in vars(zoo.tokenizers.Tokenizer).items()
+        if inspect.isfunction(value) and not name.startswith("_")
+    }
+    assert methods - {"get_config", "to_json"} == set(table.METHODS)
