@@ -86,6 +86,8 @@ class Distiller(Runs, backend.Trainer, keras.Model):
     require_tokenizer = of_student("require_tokenizer")
     own_callbacks = of_student("own_callbacks")
     kinds = of_student("kinds")
+    label_array = of_student("label_array")
+    require_classes = of_student("require_classes")
     needs_labels = property(lambda self: self.learns_labels and self.student.needs_labels)
     ids_need_labels = property(lambda self: self.learns_labels and self.student.ids_need_labels)
 

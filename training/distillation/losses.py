@@ -96,6 +96,12 @@ class SoftTargets(DistillationLoss):
                 "Soft targets over tokens need one vocabulary; the student has "
                 f"{sizes[0]} tokens, the teacher {sizes[1]}."
             )
+        self.problem = getattr(student, "problem", "single_label")
+        if self.problem not in ("single_label", "multi_label"):
+            raise ValueError(
+                "Soft targets are of labels, and a model of plain numbers has none; use "
+                "HiddenStates, or the teacher's numbers as labels."
+            )
         self.needs_same_tokens = len(student.outputs[0].shape) == 3 or isinstance(
             student, BertPretrainer
         )
@@ -116,6 +122,11 @@ class SoftTargets(DistillationLoss):
     def _mean(self, logits, taught, weight):
         if self.is_of_spans:  # a softmax over positions: (batch, length, 2) to (batch, 2, length)
             logits, taught = (ops.transpose(x, (0, 2, 1)) for x in (logits, taught))
+            weight = ops.broadcast_to(weight[:, None], ops.shape(logits)[:2])
+        if (
+            self.problem == "multi_label"
+        ):  # a sigmoid is a softmax beside 0; labels are weighed alike
+            logits, taught = (ops.stack([ops.zeros_like(x), x], axis=-1) for x in (logits, taught))
             weight = ops.broadcast_to(weight[:, None], ops.shape(logits)[:2])
         log_p = ops.log_softmax(ops.cast(taught, "float32") / self.temperature, axis=-1)
         log_q = ops.log_softmax(ops.cast(logits, "float32") / self.temperature, axis=-1)
