@@ -47,6 +47,11 @@ def recompute(function, *tensors):
     return function(*tensors)
 
 
+def no_gradients():
+    """A context in which nothing is kept for a backward pass."""
+    return torch.no_grad()
+
+
 def take_rows(table, ids):
     """The rows of `table` that `ids` name."""
     return ops.take(table, ids, axis=0)
