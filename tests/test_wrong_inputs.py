@@ -185,6 +185,8 @@ def test_every_public_argument_of_a_task_has_a_row(task):
             continue
         assert verb in rows, f"{name}.{verb} has no row"
         assert named(function) - {"self"} == set(rows[verb]), f"{name}.{verb}"
+        if verb not in ("generate", "stream"):
+            assert named(function) - {"self"} <= set(inspect.get_annotations(function)), verb
     constructor = named(cls.__init__) | named(Task.__init__) - {"inputs", "outputs"}
     assert constructor - {"self"} == set(table.CONSTRUCTORS[name])
 

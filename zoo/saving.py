@@ -1,6 +1,7 @@
 """From a task to a preset folder; see `zoo.loading` for its files."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -11,14 +12,14 @@ from zoo.config import FORMAT_VERSION, check_arguments, fingerprint
 from zoo.folders import current, replace_folder, replaceable_path
 from zoo.models import FAMILIES
 from zoo.sizes import count_parameters
-from zoo.tasks import TASKS
+from zoo.tasks import TASKS, Task
 from zoo.tokenizers import SpecialTokens
 
 SILENT = ("special_tokens", "tokenizer", "frozen")  # left out of a config where there is nothing
 MARK = "<!-- Written by zoo.save, and again each time. Delete this line to keep your own text. -->"
 
 
-def save(model, folder, weights_dtype=None):
+def save(model: Task, folder: str | os.PathLike, weights_dtype: str | None = None) -> None:
     """Write a task as a preset folder, which `zoo.load` turns back into it, bit for bit.
 
     What is frozen stays so. The folder is replaced in one step: if anything fails, or the process

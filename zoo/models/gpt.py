@@ -1,5 +1,7 @@
 """GPT-2: a stack of causal, pre-norm Transformer blocks."""
 
+from typing import Any
+
 import keras
 
 from zoo.layers.initializers import Normal
@@ -34,17 +36,17 @@ class GPT(Decoder):
 
     def __init__(
         self,
-        vocab_size,
-        num_layers,
-        num_heads,
-        hidden_dim,
-        mlp_dim=None,
-        max_length=1024,
-        dropout=0.1,
-        attention_dropout=0.0,
-        dtype=None,
+        vocab_size: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        mlp_dim: int | None = None,
+        max_length: int = 1024,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         parts = Parts(dtype, num_heads, dropout, attention_dropout)
         # GPT-2 scales residual projections by 1/sqrt(2N) so depth does not grow variance.
         residual_stddev = 0.02 / (2 * num_layers) ** 0.5
