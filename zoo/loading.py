@@ -11,6 +11,7 @@
 """
 
 import contextlib
+import os
 import re
 
 from zoo import checkpoints, downloads, hub, manifest, tensors
@@ -22,13 +23,21 @@ from zoo.layers.initializers import weights_follow
 from zoo.models import FAMILIES
 from zoo.shared_weights import load_shared_weights
 from zoo.sizes import check_memory, count_parameters
-from zoo.tasks import TASKS
+from zoo.tasks import TASKS, Task
 from zoo.tasks.alterations import alter
 from zoo.tasks.encoder_task import EncoderTask
 from zoo.tokenizers import Tokenizer
 
 
-def load(name, task=None, weights=True, freeze=None, quantize=None, revision=None, **overrides):
+def load(
+    name: str | os.PathLike,
+    task: str | None = None,
+    weights: bool | str = True,
+    freeze: str | int | None = None,
+    quantize: str | None = None,
+    revision: str | None = None,
+    **overrides,
+) -> Task:
     """A task from a preset.
 
     ```python

@@ -1,6 +1,7 @@
 """From a task to a preset folder; see `zoo.loading` for its files."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -13,7 +14,7 @@ from zoo.folders import current, replace_folder, replaceable_path
 from zoo.layers.quantized import count_as_floats
 from zoo.models import FAMILIES
 from zoo.sizes import count_parameters
-from zoo.tasks import TASKS
+from zoo.tasks import TASKS, Task
 from zoo.tensors import write_folder
 from zoo.tensors.reading import FORMAT
 from zoo.tokenizers import SpecialTokens
@@ -25,7 +26,13 @@ LIBRARIES = {"zoo": "keras", "transformers": "transformers"}
 MARK = "<!-- Written by zoo.save, and again each time. Delete this line to keep your own text. -->"
 
 
-def save(model, folder, weights_dtype=None, format="zoo", max_shard_size="5GB"):
+def save(
+    model: Task,
+    folder: str | os.PathLike,
+    weights_dtype: str | None = None,
+    format: str = "zoo",
+    max_shard_size: int | str = "5GB",
+) -> None:
     """Write a task as a preset folder, which `zoo.load` turns back into it, bit for bit.
 
     With `format="transformers"` the folder is one that Hugging Face transformers, and all that read

@@ -1,5 +1,7 @@
 """Causal language models: trained to predict the next token, used to continue a text."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -15,13 +17,14 @@ from zoo.data.texts import NothingToLearn
 from zoo.generation import Beam, Request
 from zoo.generation.decoder import context_length
 from zoo.layers import token_nats
-from zoo.models.base import token_inputs
+from zoo.models.base import Backbone, token_inputs
 from zoo.objectives import PackedCausalLM, next_token_rows, packed_batches
 from zoo.tasks.chatting import CHAT_TEMPLATE, ChattingTask
 from zoo.tasks.language_model import LanguageModel
 from zoo.tasks.stateful import StatefulRuns
 from zoo.tasks.windows import scored_arrays, windows_of
 from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came, with_starts
+from zoo.tokenizers import Tokenizer
 
 SCORE_BATCH = 8
 
@@ -66,13 +69,13 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
 
     def __init__(
         self,
-        backbone,
-        tokenizer=None,
-        sequence_length=None,
-        stateful=False,
-        chat_template=None,
+        backbone: Backbone,
+        tokenizer: Tokenizer | None = None,
+        sequence_length: int | None = None,
+        stateful: bool = False,
+        chat_template: str | None = None,
         **kwargs,
-    ):
+    ) -> None:
         sampler = kwargs.pop("sampler", None)  # of `compile`, kept with the task
         if getattr(backbone, "bidirectional", False):
             raise ValueError(
@@ -300,7 +303,7 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
             return self.special_tokens.start
         return self.special_tokens.require("end", purpose)
 
-    def score(self, texts, stride=None):
+    def score(self, texts: Any, stride: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """How likely the model finds texts, each from its first token on.
 
         Args:
@@ -343,6 +346,6 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
         nats = token_nats(token_ids[:, 1:], logits)
         return ops.sum(ops.where(is_scored, nats, 0.0), axis=1)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = {name: getattr(self, name) for name in self.arguments}
         return {**super().get_config(), **config}
