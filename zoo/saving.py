@@ -144,7 +144,9 @@ def make_config(model):
         "task": cls.task_name,
         "backbone": known_arguments(family, model.backbone.get_config()),
         # A task's own config holds its backbone: making it takes long, and imports TensorFlow.
-        "task_arguments": known_arguments(cls, vars(model)),
+        "task_arguments": known_arguments(
+            cls, {name: getattr(model, name) for name in arguments.taken(cls)}
+        ),
         "special_tokens": {} if is_usual else special_tokens.get_config(),
         "tokenizer": "" if tokenizer is None else fingerprint(tokenizer),
         "frozen": model.frozen,
