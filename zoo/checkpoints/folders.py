@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from zoo import hub
-from zoo.checkpoints import configs, engine
+from zoo.checkpoints import configs, engine, refusals
 from zoo.checkpoints.chat_templates import read_chat_template
 from zoo.checkpoints.configs import class_of, read_theirs
 from zoo.checkpoints.formats.opening import find_weights, open_tensors
@@ -43,6 +43,7 @@ def load_weights(model, folder, backbone_only=False, is_checked=False):
     must_have_heads = is_own_task and cls != family.bare
     heads = "none" if backbone_only else "all" if must_have_heads else "shared"
     with open_tensors(folder) as tensors:
+        refusals.check_names(tensors.names, tensors.path)
         if not is_checked:
             tensors.check_data()
         missing = engine.fill(model, tensors, family, saved_for, heads, tensors.path)
