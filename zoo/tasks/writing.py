@@ -4,7 +4,7 @@ import numpy as np
 
 from zoo.data.sources import is_column, to_list
 from zoo.data.texts import filled, is_missing
-from zoo.generation import Decoder, Scored, generate, get_sampler, stream
+from zoo.generation import Beam, Decoder, Scored, generate, get_sampler, stream
 from zoo.generation.checks import check_ids
 from zoo.generation.scores import cut as cut_scores
 from zoo.generation.stopping import StopBuffer, cut_at_stop
@@ -59,6 +59,11 @@ class WritingTask:
 
     def stream_row(self, row, request, is_text):
         """Yield what follows a row: pieces of text that are certain, or ids."""
+        if isinstance(request.sampler, Beam):
+            raise ValueError(
+                "stream yields each token as it is chosen, but a beam search chooses at its end: "
+                f"use generate, or another sampler than {request.sampler!r}."
+            )
         token_ids = stream(self.decoder, row, request)
         return self._stream_text(token_ids, request.stop) if is_text else token_ids
 
