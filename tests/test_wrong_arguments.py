@@ -1,5 +1,6 @@
 """Every argument of the public functions and classes beside tasks; see `test_wrong_inputs.py`."""
 
+import importlib.resources
 import inspect
 import math
 import operator
@@ -126,3 +127,19 @@ def test_what_is_public_has_a_row(rows):
         if inspect.isfunction(value) and not name.startswith("_")
     }
     assert methods - {"get_config", "to_json"} == set(table.METHODS)
+
+
+def test_what_is_public_says_its_types(rows):
+    left = []
+    for name in rows:
+        value = operator.attrgetter(name)(zoo)
+        if name.startswith("generation."):
+            continue
+        function = value.__init__ if inspect.isclass(value) else value
+        signature = inspect.signature(function)
+        parameters = list(signature.parameters.values())[inspect.isclass(value) :]
+        named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+        left += [f"{name}({p.name})" for p in named if p.annotation is p.empty]
+        left += [name] * (signature.return_annotation is signature.empty)
+    assert not left
+    assert (importlib.resources.files("zoo") / "py.typed").is_file()

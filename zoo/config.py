@@ -6,6 +6,7 @@ is checked as their classes declare it, before anything is made.
 
 import hashlib
 import json
+import re
 
 import keras
 
@@ -29,9 +30,18 @@ SECTIONS = {
     "special_tokens": dict,  # of the task, where they are not the tokenizer's usual ones
     "tokenizer": str,  # its fingerprint
     "frozen": list,  # paths of layers that are not trained
+    "quantization": str,  # how matrices are kept, where they are not floats
     "card": dict,
 }
-OPTIONAL_SECTIONS = ("task_arguments", "special_tokens", "tokenizer", "frozen", "card")
+OPTIONAL_SECTIONS = (
+    "task_arguments",
+    "special_tokens",
+    "tokenizer",
+    "frozen",
+    "quantization",
+    "card",
+)
+QUANTIZATION = re.compile(r"|int8|int4/[1-9]\d{0,5}")
 JSON_NAMES = {int: "an integer", str: "a text", dict: "an object", list: "a list"}
 
 # What others call our arguments, and what to use here.
@@ -76,6 +86,11 @@ def read_config(path):
     for name in config["frozen"]:
         if not isinstance(name, str):
             raise ValueError(f"{path}: frozen must list names; got {shown(name)}.")
+    if not QUANTIZATION.fullmatch(config["quantization"]):
+        raise ValueError(
+            f"{path}: quantization must be int8, or int4/ and the size of its groups; got "
+            f"{shown(config['quantization'])}."
+        )
     check_arguments(config, path)
     check_special_tokens(config, path)
     return config

@@ -15,7 +15,7 @@ from pathlib import Path
 from tokenizers import processors
 
 from zoo import hub
-from zoo.checkpoints import pieces, roles
+from zoo.checkpoints import chat_templates, pieces, roles
 from zoo.checkpoints.roles import read_settings
 from zoo.checks import shown
 from zoo.data.rows import RowFormat
@@ -104,6 +104,8 @@ def write_tokenizer(model, family, folder):
         "clean_up_tokenization_spaces": False,
         **names,
     }
+    if getattr(model, "chat_template", None) is not None:
+        settings[chat_templates.KEY] = model.chat_template
     write_json(folder / hub.TOKENIZER_NAME, contents)
     write_json(folder / roles.TOKENIZER_CONFIG_NAME, settings)
     write_json(folder / roles.SPECIAL_TOKENS_NAME, names)

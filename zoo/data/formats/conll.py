@@ -1,5 +1,6 @@
 """CoNLL's columns: a word and its tags a line, a blank line between sentences."""
 
+import os
 import re
 
 from zoo.checks import file_path
@@ -12,7 +13,9 @@ CONLLU_COLUMNS = 10
 CONLLU_NOT_A_WORD = re.compile(r"\d+[-.]\d+")
 
 
-def read_conll(path, word_column=0, tag_column=-1, scheme=None):
+def read_conll(
+    path: str | os.PathLike, word_column: int = 0, tag_column: int = -1, scheme: str | None = None
+) -> tuple[list[list[str]], list[list[str]]]:
     """Words and tags of a CoNLL file: one word a line, a blank line between sentences.
 
     Tjong Kim Sang and De Meulder, 2003, https://arxiv.org/abs/cs/0306050. Columns are separated by

@@ -5,6 +5,7 @@ import numbers
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from zoo.files import read_text
 
@@ -59,7 +60,7 @@ def check_answer(name, context, text, start):
         )
 
 
-def read_squad(source):
+def read_squad(source: Any) -> list[QAExample]:
     """Questions in the format of SQuAD v1.1 or v2.0.
 
     Rajpurkar et al., 2018, https://arxiv.org/abs/1806.03822. In v2.0 some questions have no

@@ -9,11 +9,17 @@ import difflib
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 from zoo.checks import file_path
 
 
-def read_table(path, text="text", label=None):
+def read_table(
+    path: str | os.PathLike,
+    text: str | int | list[str | int] = "text",
+    label: str | int | None = None,
+) -> Any:
     """Columns of a table of texts.
 
     Args:
@@ -46,7 +52,7 @@ def read_table(path, text="text", label=None):
     return texts if label is None else (texts, [row[-1] for row in rows])
 
 
-def stream_table(path, columns):
+def stream_table(path: str | os.PathLike, columns: Any) -> Iterator[tuple]:
     """The rows of a table one by one, in memory for a few.
 
     A CSV file may quote its cells, a TSV file has none quoted; the first line names the columns,
