@@ -16,7 +16,13 @@ from zoo.backends.common import (
 )
 from zoo.backends.data import adapt_batches, stop_tuning
 from zoo.backends.jax.compiling import compile_function, compile_loop
-from zoo.backends.jax.kernels import empty, head_gradients, take_rows, writes_attention_out
+from zoo.backends.jax.kernels import (
+    device_names,
+    empty,
+    head_gradients,
+    take_rows,
+    writes_attention_out,
+)
 from zoo.backends.jax.lstm import lstm
 from zoo.backends.jax.training import Trainer
 
@@ -31,6 +37,7 @@ __all__ = [
     "attention",
     "compile_function",
     "compile_loop",
+    "device_names",
     "empty",
     "from_numpy",
     "head_gradients",
