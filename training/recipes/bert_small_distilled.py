@@ -10,8 +10,8 @@ the same text without masks, the hidden states of each piece of text and the vec
 so that `fill` and `embedding` both work. Half of the rows are single sentences, half are as many as
 fit; half of the rows have no masks.
 
-`train` and `publish` read nothing but the folder that `data` writes. `--quick` tries every stage in
-a minute. KERAS_BACKEND=torch is the fastest on a CPU with bfloat16 instructions.
+`train` reads nothing but the folder that `data` writes. `--quick` tries every stage in a minute, in
+folders of its own. KERAS_BACKEND=torch is the fastest on a CPU with bfloat16 instructions.
 """
 
 import argparse
@@ -52,7 +52,16 @@ from zoo.tokenizers import Tokenizer
 TEACHER = "all-minilm-l6-v2"
 CORPORA = ("gutenberg", "sotu", "shakespeare", "web_bible", "brown", "tatoeba_english")
 COPIED = (0, 2, 4, 5)  # the teacher's blocks that the student starts from, counted from 0
-VOCAB_SIZE, MAX_LENGTH = 7168, 256
+BACKBONE = {
+    "vocab_size": 7168,
+    "num_layers": len(COPIED),
+    "num_heads": 12,
+    "hidden_dim": 384,
+    "mlp_dim": 1536,
+    "max_length": 256,
+    "dropout": 0.0,
+}
+CARD = "<!-- measured:start -->\n<!-- measured:end -->\n"  # of a preset that has none yet
 SOURCE = "all-MiniLM-L6-v2; books, speeches, Brown, Tatoeba"
 SEED = 0
 NUM_SIMILAR = 1000  # held-out texts whose likeness is compared with what the teacher makes of it
@@ -64,9 +73,9 @@ def prepare_data(args):
     zoo.save(teacher, args.data / "teacher", weights_dtype="float16")
     documents = [d for name in (CORPORA[:1] if args.quick else CORPORA) for d in load(name, args)]
     train, valid = corpora.split(documents, corpora.ARCHAIC)
-    tokenizer = prune_vocabulary(teacher.tokenizer, (d.text for d in train), VOCAB_SIZE)
+    tokenizer = prune_vocabulary(teacher.tokenizer, (d.text for d in train), BACKBONE["vocab_size"])
     tokenizer.save(args.data)
-    align = Aligner(make_student(args, tokenizer), teacher)
+    align = Aligner(make_student(tokenizer), teacher)
     for name, part in (("valid", valid), ("train", train)):
         rows = AlignedRows.of(rows_of(part, tokenizer, args.length), align)
         rows.save(args.data / f"{name}.npz")
@@ -98,25 +107,15 @@ def rows_of(documents, tokenizer, length):
                 row = row + part
 
 
-def make_student(args, tokenizer, dtype="float32"):
-    backbone = BERT(
-        vocab_size=VOCAB_SIZE,
-        num_layers=len(COPIED),
-        num_heads=12,
-        hidden_dim=384,
-        mlp_dim=1536,
-        max_length=MAX_LENGTH,
-        dropout=args.dropout,
-        dtype=dtype,
-    )
-    return zoo.MaskedLM(backbone, tokenizer, mask_rate=args.mask_rate)
+def make_student(tokenizer, mask_rate=0.15, dtype="float32"):
+    return zoo.MaskedLM(BERT(**BACKBONE, dtype=dtype), tokenizer, mask_rate=mask_rate)
 
 
 def train(args):
     """Train from the teacher's layers, or from the checkpoint in the output folder."""
     keras.utils.set_random_seed(SEED)
     teacher = zoo.load(args.data / "teacher", dtype=args.dtype)
-    student = make_student(args, Tokenizer.load(args.data), args.dtype)
+    student = make_student(Tokenizer.load(args.data), args.mask_rate, args.dtype)
     copy_layers(teacher, student, COPIED)
     pairs = [(i + 1, layer + 1) for i, layer in enumerate(COPIED)]
     losses = [
@@ -158,12 +157,11 @@ def train(args):
 def publish_preset(args):
     """Measure the last checkpoint on held-out text and write the preset folder."""
     teacher = zoo.load(args.data / "teacher", dtype="float32")
-    student = make_student(args, Tokenizer.load(args.data))
-    losses = [OwnLoss(), HiddenStates([(-1, -1)]), SentenceVectors()]  # none has weights
-    restore_weights(args.output / CheckpointAndLog.CHECKPOINT, Distiller(student, teacher, losses))
-    model = zoo.MaskedLM(student.backbone, student.tokenizer)  # the paper's mask rate
-    for name in zoo.MaskedLM.heads:
-        model.get_layer(name).set_weights(student.get_layer(name).get_weights())
+    model = make_student(Tokenizer.load(args.data))
+    restore_weights(args.output / CheckpointAndLog.CHECKPOINT, model)
+    args.preset.mkdir(parents=True, exist_ok=True)
+    if not (args.preset / "README.md").exists():
+        (args.preset / "README.md").write_text(CARD, encoding="utf-8")
     save_beside_card(model, args.preset)
     model = zoo.load(args.preset)  # what is measured is what ships
     texts, measured = {}, {}
@@ -219,10 +217,9 @@ def main():
     parser.add_argument("--batch-size", type=int, default=64, help="rows")
     parser.add_argument("--mask-rate", type=float, default=0.2, help="share of tokens to learn")
     parser.add_argument("--clean", type=float, default=0.5, help="share of rows without masks")
-    parser.add_argument("--dropout", type=float, default=0.0)
-    parser.add_argument("--own", type=float, default=0.5, help="weight of masked tokens")
-    parser.add_argument("--hidden", type=float, default=1.0, help="weight of hidden states")
-    parser.add_argument("--vectors", type=float, default=2.0, help="weight of sentence vectors")
+    parser.add_argument("--own", type=float, default=1.0, help="weight of masked tokens")
+    parser.add_argument("--hidden", type=float, default=10.0, help="weight of hidden states")
+    parser.add_argument("--vectors", type=float, default=5.0, help="weight of sentence vectors")
     parser.add_argument("--dtype", default="mixed_bfloat16")
     parser.add_argument("--eval-every", type=int, default=200, help="steps")
     parser.add_argument("--eval-batches", type=int, default=16)
@@ -234,6 +231,8 @@ def main():
     if args.quick:
         args.steps, args.warmup, args.decay = 8, 2, 4
         args.eval_every, args.eval_batches, args.batch_size = 4, 1, 8
+        args.data, args.output = args.data / "quick", args.output / "quick"
+        args.preset = args.output / "preset"
     {"data": prepare_data, "train": train, "publish": publish_preset}[args.stage](args)
 
 
