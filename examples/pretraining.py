@@ -1,75 +1,79 @@
-"""A folder of text to a model of one's own: a tokenizer, a file of token ids, a run that resumes.
+"""A folder of text to a trained model: tokenizer, token files, a run that survives being killed.
 
-    KERAS_BACKEND=torch python examples/pretraining.py corpus/                # 10 M parameters
-    KERAS_BACKEND=torch python examples/pretraining.py corpus/ --layers 12 --width 768 --epochs 3
+    KERAS_BACKEND=torch python examples/pretraining.py texts/ --out runs/mine
 
-Every .txt of the folder and of those in it is a document. Stop it whenever you like: the same
-command goes on after the last epoch. What stands in runs/pretraining/model loads anywhere.
+Every .txt file below the folder is a document; one in twenty is held out. Run it again after it was
+stopped, and it goes on where it was. `--help` lists the sizes, which are those of a first try.
 """
 
 import argparse
 from pathlib import Path
 
 import keras
-from zoo.training.callbacks import CheckpointAndLog
-from zoo.training.checkpoints import restore_checkpoint
+from zoo.training import Checkpoint
+from zoo.training.schedules import WarmupStableDecay
 
 import zoo
 
+PROMPT = "It was"
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("runs/mine"))
+    parser.add_argument("--vocab-size", type=int, default=8000)
+    parser.add_argument("--num-layers", type=int, default=4)
+    parser.add_argument("--hidden-dim", type=int, default=256)
+    parser.add_argument("--length", type=int, default=256, help="tokens in a row")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=1)
+    return parser.parse_args()
+
+
+def prepare(args):
+    """The tokenizer and the two token files, made once."""
+    names = {part: args.out / f"{part}.bin" for part in ("train", "held_out")}
+    tokenizer_file = args.out / "tokenizer.json"
+    if tokenizer_file.exists() and all(path.exists() for path in names.values()):
+        return zoo.tokenizers.Tokenizer.load(tokenizer_file), names
+    files = sorted(args.folder.rglob("*.txt"))
+    documents = {"train": [f for i, f in enumerate(files) if i % 20], "held_out": files[::20]}
+    tokenizer = zoo.tokenizers.BytePairTokenizer.train(documents["train"], args.vocab_size)
+    args.out.mkdir(parents=True, exist_ok=True)
+    for part, path in names.items():
+        wrote = zoo.data.write_token_file(documents[part], tokenizer, path)
+        print(f"{part}: {wrote['documents']} documents, {wrote['count']:,} tokens")
+    tokenizer.save(tokenizer_file)
+    return tokenizer, names
+
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("corpus", type=Path)
-    sizes = {"vocab-size": 8192, "layers": 6, "width": 320, "length": 256, "batch-size": 32}
-    for name, size in {**sizes, "epochs": 1}.items():
-        parser.add_argument(f"--{name}", type=int, default=size)
-    parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--out", type=Path, default=Path("runs/pretraining"))
-    args = parser.parse_args()
+    args = parse()
     keras.utils.set_random_seed(0)
-
-    files = sorted(args.corpus.rglob("*.txt"))
-    if len(files) < 2:
-        parser.error(f"the corpus must have two .txt files at least; got {len(files)}")
-    held_out = files[:: max(20, len(files) // 50)]  # a document in twenty, at most 50
-    read = [file for file in files if file not in held_out]
-    tokenizer = tokenizer_of(read, args)
-    if not (args.out / "train.bin.json").exists():
-        zoo.data.write_token_file(read, tokenizer, args.out / "train.bin")
-    tokens = zoo.data.TokenFile(args.out / "train.bin", tokenizer)
-    rows = zoo.data.PackedRows(tokens, args.length, args.batch_size)
-    print(f"{len(files)} documents, {len(tokens):,} tokens, {len(rows)} steps an epoch")
-
-    sizes = {"num_layers": args.layers, "hidden_dim": args.width, "max_length": args.length}
-    backbone = zoo.models.GPT(tokenizer.vocab_size, num_heads=max(1, args.width // 64), **sizes)
-    model = zoo.CausalLM(backbone, tokenizer)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0, args.epochs * len(rows), warmup_target=args.rate, warmup_steps=len(rows) // 10 + 1
+    tokenizer, names = prepare(args)
+    train, held_out = (
+        zoo.data.PackedRows(zoo.data.TokenFile(path), args.length, args.batch_size)
+        for path in names.values()
     )
-    model.compile(keras.optimizers.AdamW(rate, weight_decay=0.1, clipnorm=1.0))
-    kept = CheckpointAndLog(args.out, tokens_per_step=args.length * args.batch_size)
-    is_begun = kept.checkpoint.exists()
-    done = restore_checkpoint(kept.checkpoint, model) // len(rows) if is_begun else 0
-    model.fit(
-        rows,
-        epochs=args.epochs,
-        initial_epoch=done,
-        validation_data=held_out,
-        validation_batch_size=args.batch_size,
-        callbacks=[kept],
+    model = zoo.CausalLM(
+        zoo.models.GPT(
+            tokenizer.vocab_size,
+            num_layers=args.num_layers,
+            num_heads=args.hidden_dim // 64 or 1,
+            hidden_dim=args.hidden_dim,
+            max_length=args.length,
+        ),
+        tokenizer,
     )
+    steps = len(train) * args.epochs
+    rate = WarmupStableDecay(2e-3, steps // 20, steps // 5, steps)
+    model.compile(keras.optimizers.AdamW(rate, weight_decay=0.1, global_clipnorm=1.0))
+    run = Checkpoint(args.out / "run", every_minutes=5)
+    model.fit(train, epochs=args.epochs, validation_data=held_out, callbacks=[run])
+    print(model.evaluate(held_out, return_dict=True, verbose=0))
+    print(model.generate(PROMPT, max_new_tokens=args.length // 2, sampler="top_p", seed=0))
     zoo.save(model, args.out / "model")
-    print(model.generate("The ", max_new_tokens=args.length // 2, sampler="top_p", seed=0))
-
-
-def tokenizer_of(files, args):
-    """The one that the run began with, or a new one, learnt from its texts."""
-    path = args.out / "tokenizer.json"
-    if path.exists():
-        return zoo.tokenizers.Tokenizer.load(path)
-    tokenizer = zoo.tokenizers.BytePairTokenizer.train(files, args.vocab_size)
-    tokenizer.save(path)
-    return tokenizer
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import os
 import socket
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before anything imports huggingface_hub
 # Backends are held to one another and to references in float32: on a GPU, none may round to TF32.
 os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # cuBLAS and cuDNN, whoever calls them
 os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")  # and XLA's own kernels
@@ -49,11 +50,17 @@ def pytest_collection_modifyitems(config, items):
     """Begin with the slowest files; leave out what is slow to compile and seen on PyTorch."""
     ranks = {name: rank for rank, name in enumerate(SLOW_FILES)}
     items.sort(key=lambda item: ranks.get(item.path.name, len(SLOW_FILES)))
+    if not config.getoption("everywhere"):
+        leave_out(items, config, "exhaustive")
     if keras.backend.backend() == "torch" or config.getoption("everywhere"):
         return
-    slow = [item for item in items if item.get_closest_marker("slow_to_compile")]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if item not in slow]
+    leave_out(items, config, "slow_to_compile")
+
+
+def leave_out(items, config, marker):
+    marked = [item for item in items if item.get_closest_marker(marker)]
+    config.hook.pytest_deselected(items=marked)
+    items[:] = [item for item in items if item not in marked]
 
 
 @pytest.fixture(autouse=True)

@@ -90,7 +90,7 @@ def test_a_checkpoint_of_another_backend_is_taken_without_its_generators(tmp_pat
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     save_checkpoint(tmp_path / "checkpoint", compiled(gpt))
-    with pytest.raises(ValueError, match=r"checkpoint belongs to another model or optimizer: \d+"):
+    with pytest.raises(ValueError, match=r"checkpoint belongs to another model: \d+"):
         restore_checkpoint(tmp_path / "checkpoint", compiled(lstm))
     with pytest.raises(ValueError, match="belongs to another model"):
         restore_weights(tmp_path / "checkpoint", lstm())

@@ -287,7 +287,8 @@ def test_heads_of_the_same_kind_pass_between_tasks(theirs):
     _, folder = theirs("BertForPreTraining")
     pretrainer = values(load(folder))
     masked_lm = values(load(folder, "masked_lm"))
-    classifier = values(load(folder, "text_classification", labels=["a", "b"]))
+    with pytest.warns(UserWarning, match="has no weights for classifier, which start at random"):
+        classifier = values(load(folder, "text_classification", labels=["a", "b"]))
     for model in (masked_lm, classifier):
         shared = [name for name in model if name in pretrainer]
         assert len(shared) >= len(model) - 2
@@ -302,7 +303,8 @@ def test_a_head_of_another_task_is_not_taken(theirs, name):
     """Both are called `classifier` in their files."""
     _, folder = theirs(name)
     keras.utils.set_random_seed(3)
-    model = load(folder, "text_classification", labels=["a", "b", "c"])
+    with pytest.warns(UserWarning, match="has no weights for classifier, pooler, which"):
+        model = load(folder, "text_classification", labels=["a", "b", "c"])
     keras.utils.set_random_seed(3)
     untouched = values(build(folder, "text_classification", labels=["a", "b", "c"]))
     loaded = values(model)
@@ -313,32 +315,28 @@ def test_a_head_of_another_task_is_not_taken(theirs, name):
     )
 
 
-@pytest.mark.parametrize("task", ["masked_lm", "pretraining"])
-def test_a_pretraining_head_that_is_missing_is_said(theirs, task):
+@pytest.mark.parametrize(
+    ("task", "heads"),
+    [
+        ("masked_lm", "masked_lm_bias, masked_lm_transform"),
+        ("pretraining", "masked_lm_bias, masked_lm_transform, next_sentence"),
+        ("question_answering", "span"),
+    ],
+)
+def test_a_head_that_is_missing_is_said(theirs, task, heads):
     _, folder = theirs("BertModel")
-    with pytest.warns(UserWarning, match=r"has no weights for masked_lm_bias, masked_lm_transform"):
+    with pytest.warns(UserWarning, match=f"has no weights for {heads}, which start at random"):
         load(folder, task)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        load(folder, "question_answering")  # a new head is what one trains
+        checkpoints.load_weights(build(folder, task), folder, backbone_only=True)  # as asked
 
 
 def test_a_file_of_the_very_task_must_have_its_head(folder_of):
     folder = folder_of("BertForSequenceClassification")
     change_tensors(folder, lambda t: {k: v for k, v in t.items() if "classifier" not in k})
-    with pytest.raises(ValueError, match=r"2 are missing, such as 'classifier\.weight'"):
+    with pytest.raises(ValueError, match=r"2 are missing, such as 'classifier\.bias'"):
         load(folder)
-
-
-def test_a_classifier_of_distilbert_is_refused_but_not_its_backbone(theirs, tmp_path):
-    transformers = pytest.importorskip("transformers")
-    config = transformers.DistilBertConfig(**DISTILBERT)
-    transformers.DistilBertForSequenceClassification(config).save_pretrained(tmp_path)
-    assert checkpoints.read_config(tmp_path)["task"] == "text_classification"
-    with pytest.raises(ValueError, match=r"its pooler ends in a ReLU, zoo's in a tanh\. Load its"):
-        load(tmp_path)
-    load(tmp_path, "embedding")
-    load(tmp_path, "token_classification", labels=["O", "B-X"])
 
 
 @pytest.mark.parametrize(
@@ -397,7 +395,7 @@ def test_a_tied_table_may_be_repeated_but_not_differ(folder_of, name, twin, orig
         ),
         (
             lambda t: t.update({"embeddings.LayerNorm.weight": np.ones(24, "int64")}),
-            r"must be float32 \(or float16 or bfloat16, which are widened\).*got int64",
+            r"must be float32 \(or another floating-point dtype, which is rounded.*got int64",
         ),
         (
             lambda t: t.update({"embeddings.LayerNorm.gamma": np.ones(24, "float32")}),
@@ -423,20 +421,6 @@ def test_weights_that_are_not_finite_are_refused(folder_of, embedder):
     change_tensors(folder, lambda t: t["encoder.layer.1.output.dense.bias"].fill(np.inf))
     with pytest.raises(ValueError, match=r"must be finite, but 'encoder\.layer\.1\.output"):
         checkpoints.load_weights(embedder, folder)
-
-
-@backend_free
-def test_only_one_safetensors_file_is_read(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"has no weights: there must be a model\.safeten"):
-        checkpoints.weights_file(tmp_path)
-    (tmp_path / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(FileNotFoundError, match=r"pickle: reading one can run any code"):
-        checkpoints.weights_file(tmp_path)
-    (tmp_path / "model.safetensors.index.json").write_text("{}")
-    with pytest.raises(FileNotFoundError, match=r"in several files; only a single model\.safeten"):
-        checkpoints.weights_file(tmp_path)
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    assert checkpoints.weights_file(tmp_path) == tmp_path / "model.safetensors"
 
 
 # Configs
@@ -469,6 +453,7 @@ def test_a_config_is_read_as_a_preset(bert_config):
             "mlp_dim": 40,
             "max_length": 19,
             "num_segments": 3,
+            "activation": "gelu",
             "dropout": 0.2,
             "norm_epsilon": 1e-3,
         },
@@ -495,13 +480,16 @@ def test_the_task_where_sentence_transformers_wrote(bert_config):
 def test_labels_and_dropout_of_a_classifier(bert_config):
     change_config(bert_config, architectures=["BertForSequenceClassification"])
     arguments = checkpoints.read_config(bert_config)["task_arguments"]
-    assert arguments == {"labels": ["LABEL_0", "LABEL_1"], "head_dropout": 0.2}
+    labels = ["LABEL_0", "LABEL_1"]
+    expected = {"labels": labels, "head_dropout": 0.2, "pooling": "first"}
+    assert arguments == {**expected, "problem": "single_label"}
     names = {"1": "no", "0": "yes", "2": "perhaps"}
     change_config(bert_config, id2label=names, classifier_dropout=0.4)
     arguments = checkpoints.read_config(bert_config)["task_arguments"]
-    assert arguments == {"labels": ["yes", "no", "perhaps"], "head_dropout": 0.4}
+    expected = {"labels": ["yes", "no", "perhaps"], "head_dropout": 0.4}
+    assert arguments == {**expected, "pooling": "first", "problem": "single_label"}
     change_config(bert_config, architectures=["BertForTokenClassification"])
-    assert checkpoints.read_config(bert_config)["task_arguments"] == arguments
+    assert checkpoints.read_config(bert_config)["task_arguments"] == expected
 
 
 @backend_free
@@ -509,21 +497,20 @@ def test_labels_and_dropout_of_a_classifier(bert_config):
     ("fields", "message"),
     [
         (
-            {"model_type": "gpt2"},
-            r"model_type must be one of bert, roberta, distilbert; got 'gpt2'",
+            {"model_type": "deberta"},
+            r"model_type must be one of bert,.*; got 'deberta'\. Did you mean '\w*bert\w*'\?",
         ),
-        ({"model_type": ["bert"]}, r"got \['bert'\]\. Supported are encoders"),
-        ({"hidden_act": "relu"}, r"hidden_act must be 'gelu', or our numbers .*; got 'relu'"),
-        ({"hidden_act": "gelu_new"}, r"got 'gelu_new'\. Supported are .* exact GELU"),
+        ({"model_type": ["bert"]}, r"got \['bert'\]\. .*Other families cannot be loaded"),
+        ({"hidden_act": "xielu"}, r"hidden_act must be one of 'gelu',.* got 'xielu'"),
+        ({"hidden_act": {}}, r"hidden_act must be one of 'gelu',.* got \{\}"),
         ({"position_embedding_type": "relative_key"}, r"must be 'absolute'.*got 'relative_key'"),
-        ({"is_decoder": True}, r"is_decoder must be False.*got True.* in both directions"),
+        ({"is_decoder": True}, r"is_decoder must be False.*got True"),
         ({"add_cross_attention": True}, r"add_cross_attention must be False"),
-        ({"embedding_size": 12}, r"embedding_size must be 24.*got 12"),
         (
             {"architectures": ["BertForMultipleChoice"]},
             r"must name one of BertModel.*got 'BertForM",
         ),
-        ({"hidden_size": ...}, r"must give 'hidden_size', which a bert model needs"),
+        ({"hidden_size": ...}, r"it must give 'hidden_size', for a bert model"),
         ({"num_hidden_layers": "3"}, r"num_layers must be an integer from 1 to 256; got '3'"),
         (
             {"vocab_size": 10**9},
@@ -545,12 +532,15 @@ def test_a_config_that_ours_cannot_follow_is_refused(bert_config, fields, messag
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"problem_type": "multi_label_classification"}, r"must be 'single_label_classification'"),
-        ({"id2label": {"0": "score"}}, r"labels must be a list of at least two different names"),
+        (
+            {"problem_type": "ranking"},
+            r"problem_type must be one of single.*got 'ranking'",
+        ),
+        ({"id2label": {"0": "a", "1": "a"}}, r"labels must be a list of .*different names"),
         ({"id2label": {"1": "a", "2": "b"}}, r"id2label must name the classes 0, 1, 2 and so on"),
         ({"id2label": ["a", "b"]}, r"id2label must name the classes.*got \['a', 'b'\]"),
     ],
-    ids=["several", "regression", "gap", "list"],
+    ids=["unknown", "twice", "gap", "list"],
 )
 def test_a_classifier_that_ours_cannot_follow_is_refused(bert_config, fields, message):
     change_config(bert_config, architectures=["BertForSequenceClassification"], **fields)
@@ -624,7 +614,8 @@ def test_more_modules_than_ours_are_refused(folder_of, embedder):
     (folder / "modules.json").write_text(json.dumps(modules))
     with pytest.raises(ValueError, match=r"by Transformer, Pooling, Normalize alone; got 'Dense'"):
         checkpoints.load_weights(embedder, folder)
-    load(folder, "question_answering")  # which leaves these modules out
+    with pytest.warns(UserWarning, match="has no weights for span"):
+        load(folder, "question_answering")  # which leaves these modules out
     (folder / "modules.json").write_text("[1]")
     with pytest.raises(ValueError, match=r"modules\.json is damaged: it must list modules"):
         checkpoints.load_weights(embedder, folder)

@@ -6,7 +6,7 @@ import pytest
 from zoo.checkpoints.formats import gguf
 from zoo.checkpoints.formats.gguf import blocks
 from zoo.checkpoints.formats.opening import open_tensors
-from zoo.checkpoints.formats.tensors import InMemory
+from zoo.tensors import InMemory
 
 pytestmark = pytest.mark.backend_free
 

@@ -92,7 +92,7 @@ def test_tokens_of_the_user_are_found_in_text_and_special_ones_are_not(trained):
 def test_transformers_reads_the_same_tokenizer_from_what_we_write(tmp_path, trained, words):
     pytest.importorskip("gguf")
     transformers = pytest.importorskip("transformers")
-    from zoo.checkpoints.formats.tensors import InMemory
+    from zoo.tensors import InMemory
 
     metadata = {"general.architecture": "llama", **metadata_of(trained, words)}
     size = {"block_count": 1, "embedding_length": 32, "attention.head_count": 1}

@@ -21,11 +21,30 @@ from zoo.layers.initializers import weights_follow
 SMALL = {"vocab_size": 20, "hidden_dim": 16, "max_length": 32, "dropout": 0.0}
 FAMILIES = {
     "gpt": lambda **own: zoo.models.GPT(**SMALL, num_heads=2, **own),
+    "gpt_neox": lambda **own: zoo.models.GPTNeoX(
+        **SMALL,
+        num_heads=2,
+        rotary_dim=4,
+        rotary_scaling={"kind": "dynamic", "factor": 2.0, "original_length": 2},
+        **own,
+    ),
+    "llama": lambda **own: zoo.models.Llama(
+        **SMALL,
+        num_heads=4,
+        num_kv_heads=2,
+        qk_norm=True,
+        sliding_window=3,
+        rotary_scaling={"kind": "yarn", "factor": 2.0, "original_length": 8},
+        **own,
+    ),
     "bert": lambda **own: zoo.models.BERT(**SMALL, num_heads=2, **own),
     "transformer": lambda **own: zoo.models.Transformer(**SMALL, num_heads=2, **own),
     "relative": lambda **own: zoo.models.Transformer(
         **SMALL, num_heads=2, position="relative", pre_norm=True, tied=False, **own
     ),
+    "t5": lambda **own: zoo.models.T5(**SMALL, num_heads=2, activation="gated_gelu_tanh", **own),
+    "bart": lambda **own: zoo.models.BART(**SMALL, num_heads=2, **own),
+    "marian": lambda **own: zoo.models.Marian(**SMALL, num_heads=2, **own),
     "lstm": lambda **own: zoo.models.LSTM(**SMALL, **own),
     "bilstm": lambda **own: zoo.models.LSTM(**SMALL, bidirectional=True, **own),
     "lstm_seq2seq": lambda **own: zoo.models.LSTMSeq2Seq(**SMALL, **own),

@@ -15,6 +15,8 @@ IDS = np.array([[1, 2, 3, 0], [4, 5, 6, 7]], "int32")
 X = np.random.default_rng(0).normal(size=(2, 4, 8)).astype("float32")
 MASK = np.array([[1, 1, 1, 0], [1, 1, 1, 1]], bool)
 
+LINEAR = {"kind": "linear", "factor": 2.0}
+
 
 def normal():
     return keras.initializers.RandomNormal(stddev=0.5, seed=1)
@@ -46,6 +48,22 @@ LAYERS = {
         attention(num_kv_heads=1, scale=0.5, causal=True, output_initializer=normal(), **own),
         [X],
     ),
+    "ParallelBlock": lambda own: (
+        layers.ParallelBlock(
+            attention(
+                query_norm=keras.layers.RMSNormalization(name="query_norm", **own),
+                key_norm=keras.layers.RMSNormalization(name="key_norm", **own),
+                output_bias=False,
+                causal=True,
+                window=2,
+                name="attention",
+                **own,
+            ),
+            layers.SwiGLU(16, kernel_initializer=normal(), name="feed_forward", **own),
+            **own,
+        ),
+        [X],
+    ),
     "Pooler": lambda own: (layers.Pooler(**own), [X]),
     "PositionEmbedding": lambda own: (layers.PositionEmbedding(9, normal(), **own), [X]),
     "PredictionTransform": lambda own: (layers.PredictionTransform("gelu", **own), [X]),
@@ -57,7 +75,10 @@ LAYERS = {
         attention(position=layers.RelativePositionBias(2, **own), **own),
         [X],
     ),
-    "RotaryEmbedding": lambda own: (attention(position=layers.RotaryEmbedding(**own), **own), [X]),
+    "RotaryEmbedding": lambda own: (
+        attention(position=layers.RotaryEmbedding(1e4, LINEAR, rotary_dim=2, **own), **own),
+        [X],
+    ),
     "SegmentEmbedding": lambda own: (layers.SegmentEmbedding(8, normal(), **own), [X, IDS]),
     "SinusoidalPositions": lambda own: (layers.SinusoidalPositions(**own), [X]),
     "SwiGLU": lambda own: (layers.SwiGLU(16, kernel_initializer=normal(), **own), [X]),

@@ -27,6 +27,7 @@ def test_saving_and_loading_is_the_identity(saved):
     assert sorted(path.name for path in folder.iterdir()) == [
         "README.md",
         "config.json",
+        "manifest.json",
         "model.safetensors",
         "tokenizer.json",
     ]
@@ -271,11 +272,11 @@ def test_unknown_names(tmp_path, monkeypatch):
         ValueError, match=r"No preset named 'zzzzz'. Bundled: .*gpt-small, gpt-tiny"
     ):
         zoo.load("zzzzz")
-    with pytest.raises(ValueError, match="'hf://owner/name' are not supported yet"):
-        zoo.load("hf://owner/name")
-    with pytest.raises(FileNotFoundError, match="hf download owner/name --local-dir folder"):
-        zoo.load("openai-community/gpt2")
-    for name in ("./mine", "runs/mine", tmp_path / "mine", "~/no-such-folder"):
+    with pytest.raises(ValueError, match="is named hf://owner/name, and its revision once"):
+        zoo.load("hf://name")
+    with pytest.raises(ConnectionError, match=r"No preset folder at 'runs/mine', and none on the"):
+        zoo.load("runs/mine")
+    for name in ("./mine", "runs/some/mine", tmp_path / "mine", "~/no-such-folder"):
         with pytest.raises(FileNotFoundError, match=r"No preset folder at .* Check the path"):
             zoo.load(name)
     with pytest.raises(FileNotFoundError, match=r"must hold a config.json; there is none"):

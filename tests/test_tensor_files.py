@@ -10,10 +10,10 @@ import pytest
 import safetensors.numpy
 
 from tests.torch_zip import torch_zip
-from zoo.checkpoints.formats import gguf, safetensors_files
+from zoo.checkpoints.formats import gguf
 from zoo.checkpoints.formats.opening import open_tensors
-from zoo.checkpoints.formats.tensors import InMemory, Tensors
 from zoo.checkpoints.formats.torch_files import TorchFile
+from zoo.tensors import InMemory, Tensors, write_folder, writing
 
 pytestmark = pytest.mark.backend_free
 
@@ -53,8 +53,8 @@ def old_bin(folder, arrays):
 
 
 WRITERS = {
-    "safetensors": lambda folder, arrays: safetensors_files.write_folder(folder, InMemory(arrays)),
-    "shards": lambda folder, arrays: safetensors_files.write_folder(folder, InMemory(arrays), 1024),
+    "safetensors": lambda folder, arrays: write_folder(folder, InMemory(arrays)),
+    "shards": lambda folder, arrays: write_folder(folder, InMemory(arrays), 1024),
     "bin": lambda folder, arrays: (folder / "pytorch_model.bin").write_bytes(torch_zip(arrays)),
     "shards of bin": sharded_bin,
     "old bin": old_bin,
@@ -117,7 +117,7 @@ def test_one_tensor_is_written_at_a_time(tmp_path):
     none = np.broadcast_to(np.float32(0), (1024, 1024))
     made = Made({str(i): none for i in range(8)})
     for write in (
-        lambda: safetensors_files.write_folder(tmp_path, made, "10MB"),
+        lambda: write_folder(tmp_path, made, "10MB"),
         lambda: gguf.write(tmp_path / "m.gguf", {}, made),
     ):
         tracemalloc.start()
@@ -131,7 +131,7 @@ def test_one_tensor_is_written_at_a_time(tmp_path):
 
 def test_the_library_reads_what_we_write_and_we_what_it_writes(tmp_path):
     arrays = ARRAYS | {k: v for k, v in OTHER_DTYPES.items() if k not in ("scalar", "bfloat16")}
-    safetensors_files.write_folder(tmp_path, InMemory(arrays))
+    write_folder(tmp_path, InMemory(arrays))
     read = safetensors.numpy.load_file(tmp_path / "model.safetensors")
     assert set(read) == set(arrays)
     for name, array in arrays.items():
@@ -153,7 +153,7 @@ def test_transformers_reads_what_we_write_and_we_what_it_writes(tmp_path, max_sh
     with open_tensors(theirs) as tensors:
         assert_same(tensors, expected)
         ours.mkdir()
-        safetensors_files.write_folder(ours, tensors, max_shard_size)
+        write_folder(ours, tensors, max_shard_size)
     assert (ours / "model.safetensors").exists() == (max_shard_size == "5GB")
     model.config.save_pretrained(ours)
     for name, value in GPT2Model.from_pretrained(ours).state_dict().items():
@@ -162,14 +162,14 @@ def test_transformers_reads_what_we_write_and_we_what_it_writes(tmp_path, max_sh
 
 def test_shards_are_as_large_as_they_may_be(tmp_path):
     arrays = {str(i): np.zeros(n, "uint8") for i, n in enumerate((60, 40, 1, 300, 50, 50, 7))}
-    assert safetensors_files.split(InMemory(arrays), 100) == [
+    assert writing.split(InMemory(arrays), 100) == [
         ["0", "1"],
         ["2"],
         ["3"],
         ["4", "5"],
         ["6"],
     ]
-    safetensors_files.write_folder(tmp_path, InMemory(arrays), 100)
+    write_folder(tmp_path, InMemory(arrays), 100)
     index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
     assert index["metadata"] == {"total_parameters": 508, "total_size": 508}
     assert len(list(tmp_path.glob("model-0000?-of-00005.safetensors"))) == 5
@@ -178,8 +178,8 @@ def test_shards_are_as_large_as_they_may_be(tmp_path):
 @pytest.mark.parametrize("size", [0, -1, "5", "GB", "5 TB", 1.5, None, "0GB", "-5GB"])
 def test_a_size_must_be_one(size):
     with pytest.raises(ValueError, match=r"max_shard_size must be a number of bytes or text such"):
-        safetensors_files.parse_size(size)
-    assert safetensors_files.parse_size("2 gib") == 2 * 2**30
+        writing.parse_size(size)
+    assert writing.parse_size("2 gib") == 2 * 2**30
 
 
 @pytest.mark.parametrize("how", ["safetensors", "gguf"])

@@ -13,7 +13,8 @@ import pytest
 import safetensors.numpy
 
 import zoo
-from zoo import weights, weights_file
+from zoo import weights
+from zoo.tensors import reading
 
 
 def tiny(dtype="float32", name=None, **changes):
@@ -253,15 +254,15 @@ def test_a_hostile_header_is_refused(path, header, message):
 @pytest.mark.backend_free
 def test_a_huge_header_is_refused(path):
     with open(path, "wb") as file:
-        file.write((weights_file.MAX_HEADER_BYTES + 1).to_bytes(8, "little"))
-        file.truncate(weights_file.MAX_HEADER_BYTES + 100)  # a hole, not bytes on disk
+        file.write((reading.MAX_HEADER_BYTES + 1).to_bytes(8, "little"))
+        file.truncate(reading.MAX_HEADER_BYTES + 100)  # a hole, not bytes on disk
     with pytest.raises(ValueError, match="over the limit"):
         weights.count_numbers(path)
 
 
 @pytest.mark.backend_free
 def test_a_missing_file(path):
-    with pytest.raises(FileNotFoundError, match="No weights file at"):
+    with pytest.raises(FileNotFoundError, match="No file at"):
         weights.count_numbers(path)
 
 

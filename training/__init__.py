@@ -1,1 +1,5 @@
-"""Corpora, data files, schedules and the recipes that made the shipped presets."""
+"""Corpora, data files, schedules, runs that survive, and the recipes that made the presets."""
+
+from zoo.training.resuming import Checkpoint
+
+__all__ = ["Checkpoint"]

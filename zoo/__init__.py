@@ -7,6 +7,7 @@ from zoo import backends, data, generation, layers, models, objectives, tokenize
 from zoo.catalog import list_presets
 from zoo.exporting import export
 from zoo.loading import load
+from zoo.pushing import push
 from zoo.saving import save
 from zoo.tasks import (
     BertPretrainer,
@@ -40,6 +41,7 @@ __all__ = [
     "load",
     "models",
     "objectives",
+    "push",
     "save",
     "tokenizers",
 ]

@@ -5,7 +5,8 @@
         arguments = Backbone.arguments | {"num_groups": Integer(1, 2**12)}
 
 Which arguments a class takes, and which it needs, its signature says; None is allowed where it is
-the default. So a config that anybody wrote is checked before anything is made.
+the default. What must hold between them, its `check_together` says. So a config that anybody wrote
+is checked before anything is made.
 """
 
 import inspect
@@ -93,6 +94,32 @@ class Names:
         )
 
 
+@dataclass(frozen=True)
+class Text:
+    """A text of at most `most` characters."""
+
+    most: int
+
+    @property
+    def expected(self):
+        return f"a text of at most {self.most} characters"
+
+    def fits(self, value):
+        return isinstance(value, str) and len(value) <= self.most
+
+
+@dataclass(frozen=True)
+class Flags:
+    """True and False, at least one and at most `most`, in a list or tuple."""
+
+    most: int
+    expected = "a list of true and false"
+
+    def fits(self, value):
+        is_list = isinstance(value, (list, tuple)) and 0 < len(value) <= self.most
+        return is_list and all(isinstance(flag, bool) for flag in value)
+
+
 LENGTH = Integer(1, 2**24)
 RATE = Number(0, 1)
 LABELS = Names(2**16)
@@ -142,9 +169,5 @@ def check_values(cls, arguments, source):
             raise ValueError(
                 f"{source}: {name} must be {cls.arguments[name].expected}; got {shown(value)}."
             )
-    num_heads, hidden_dim = arguments.get("num_heads"), arguments.get("hidden_dim")
-    if num_heads and hidden_dim and hidden_dim % num_heads:
-        raise ValueError(
-            f"{source}: hidden_dim must be a multiple of num_heads; got {hidden_dim} and "
-            f"{num_heads}."
-        )
+    if hasattr(cls, "check_together"):
+        cls.check_together(arguments, source)

@@ -10,12 +10,13 @@ import json
 import keras
 
 from zoo import arguments, hub
-from zoo.arguments import shown
+from zoo.checks import shown
 from zoo.data.labels import check_labels_list
+from zoo.generation import get_sampler
 from zoo.models import FAMILIES
 from zoo.tasks import TASKS
+from zoo.tensors.checks import strict_json
 from zoo.tokenizers import SpecialTokens
-from zoo.weights_file import strict_json
 
 FORMAT_VERSION = 1
 MAX_CONFIG_BYTES = 2**20
@@ -28,10 +29,11 @@ SECTIONS = {
     "task_arguments": dict,
     "special_tokens": dict,  # of the task, where they are not the tokenizer's usual ones
     "tokenizer": str,  # its fingerprint
+    "sampler": dict,  # that `generate` uses, where it is not the greedy one
     "frozen": list,  # paths of layers that are not trained
     "card": dict,
 }
-OPTIONAL_SECTIONS = ("task_arguments", "special_tokens", "tokenizer", "frozen", "card")
+OPTIONAL_SECTIONS = ("task_arguments", "special_tokens", "tokenizer", "sampler", "frozen", "card")
 JSON_NAMES = {int: "an integer", str: "a text", dict: "an object", list: "a list"}
 
 # What others call our arguments, and what to use here.
@@ -78,6 +80,7 @@ def read_config(path):
             raise ValueError(f"{path}: frozen must list names; got {shown(name)}.")
     check_arguments(config, path)
     check_special_tokens(config, path)
+    check_sampler(config, path)
     return config
 
 
@@ -110,6 +113,13 @@ def check_arguments(config, source):
         arguments.check(cls, config[section], f"{source}: {section}")
 
 
+def check_sampler(config, source):
+    try:
+        get_sampler(config["sampler"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{source}: sampler is not sound: {error}") from None
+
+
 def check_special_tokens(config, source):
     try:
         SpecialTokens(**config["special_tokens"]).check(config["backbone"]["vocab_size"])
@@ -131,7 +141,7 @@ def with_overrides(config, task, overrides):
     """
     changed = {**config, "task": task}
     if task != config["task"]:
-        changed |= {"task_arguments": {}, "frozen": []}
+        changed |= {"task_arguments": {}, "sampler": {}, "frozen": []}
     known = [name for cls in classes(changed).values() for name in arguments.taken(cls)]
     known += ["tokenizer", "special_tokens"]
     for name in overrides:

@@ -3,7 +3,8 @@
     config.json          {"format_version": 1, "family": "gpt", "task": "causal_lm",
                           "backbone": {...}, "task_arguments": {...}, "card": {...}}
     tokenizer.json       optional
-    model.safetensors    optional: without it the preset is an architecture
+    model.safetensors    or shards; optional: without them the preset is an architecture
+    manifest.json        the sha256 of these files: `zoo.manifest`
     README.md            a Hugging Face model card
 
 `backbone` and `task_arguments` are the constructors' arguments; see `zoo.config`.
@@ -13,11 +14,12 @@ import contextlib
 import os
 import re
 
-from zoo import checkpoints, hub
+from zoo import checkpoints, downloads, hub, manifest, tensors
 from zoo import weights as weight_files
-from zoo.arguments import shown
+from zoo.checks import shown
 from zoo.config import choose_task, fingerprint, read_config, with_overrides
 from zoo.data.labels import label_names
+from zoo.generation import get_sampler
 from zoo.layers.initializers import weights_follow
 from zoo.models import FAMILIES
 from zoo.shared_weights import load_shared_weights
@@ -33,6 +35,7 @@ def load(
     task: str | None = None,
     weights: bool | str = True,
     freeze: str | int | None = None,
+    revision: str | None = None,
     **overrides,
 ) -> Task:
     """A task from a preset.
@@ -40,16 +43,19 @@ def load(
     ```python
     zoo.load("gpt-small")
     zoo.load("gpt-small", weights=False, dtype="mixed_bfloat16", dropout=0.0, sequence_length=128)
+    zoo.load("hf://openai-community/gpt2")    # fetched once; "gpt2" is short for it
     ```
 
     Args:
-        name: a bundled preset (`zoo.list_presets()` shows them), the path of a preset folder, or
-            of a folder that Hugging Face transformers wrote: a BERT, RoBERTa or DistilBERT.
+        name: a bundled preset (`zoo.list_presets()` shows them); the path of a preset folder, or
+            of a folder that Hugging Face transformers wrote; or a model of its hub,
+            `"hf://owner/name"`, which is fetched.
         task: the name of a task such as `"causal_lm"`; None for the preset's own.
         weights: True for the preset's weights, `"backbone"` for those of its backbone under a
             new, random head, False for random ones alone.
         freeze: `"backbone"`, or an int n for all of it but its last n blocks, to train a new head
             alone or with these; encoders only. None leaves frozen what was so when it was saved.
+        revision: str, a branch, a tag or a commit of a model of the hub; None for its main branch.
         **overrides: arguments of the backbone's or the task's constructor, in place of the
             preset's; `tokenizer` is a `Tokenizer` or None, `special_tokens` a `SpecialTokens`.
 
@@ -57,7 +63,8 @@ def load(
         A task, a compiled `keras.Model`.
 
     Raises:
-        FileNotFoundError: no such folder.
+        ConnectionError, OSError, PermissionError: a model of the hub cannot be fetched.
+        FileNotFoundError: no such folder, or no such model on the hub.
         TypeError: an unknown override, or a `tokenizer` that is none.
         ValueError: no such preset; something in its files or an override does not fit, or is
             damaged; weights asked for where there are none.
@@ -67,7 +74,8 @@ def load(
             f"weights must be True, False or 'backbone'; got {shown(weights)}. Weights in another "
             "folder are loaded by its own name: zoo.load(folder)."
         )
-    folder = hub.resolve(name)
+    folder = hub.resolve(name, revision, bool(weights))
+    is_checked = manifest.check(folder, without=() if weights else [hub.WEIGHTS_FILES])
     is_foreign = checkpoints.is_foreign(folder)
     config = (
         checkpoints.read_config(folder) if is_foreign else read_config(folder / hub.CONFIG_NAME)
@@ -75,9 +83,9 @@ def load(
     task = config["task"] if task is None else task
     choose_task(config["family"], task, "zoo.load")
     if weights and is_foreign:
-        checkpoints.weights_file(folder)  # or it says what is there instead
+        checkpoints.find_weights(folder)  # or it says what must be there
     elif weights:
-        check_weights(folder / hub.WEIGHTS_NAME, config, name)
+        check_weights(folder, config, name)
     tokenizer = choose_tokenizer(folder, config, overrides)
     if overrides.get("problem") == "regression":
         overrides.setdefault("labels", ["score"])
@@ -87,7 +95,8 @@ def load(
     if weights is True and task == config["task"]:
         check_labels(config, changed)
     if not is_foreign:  # others pad their tables; the task sees to it that all tokens have a row
-        check_vocabulary(tokenizer, changed["backbone"], folder)
+        was_saved_with = config["tokenizer"] and "tokenizer" not in overrides
+        check_vocabulary(tokenizer, changed["backbone"], folder, was_saved_with)
     check_memory(changed, f"{folder / hub.CONFIG_NAME}" if not overrides else "zoo.load")
 
     with weights_follow() if weights else contextlib.nullcontext():
@@ -95,11 +104,14 @@ def load(
     model = TASKS[task](
         backbone,
         tokenizer=tokenizer,
-        special_tokens=choose_special_tokens(config, overrides),
+        special_tokens=choose_special_tokens(folder, config, tokenizer, overrides),
         **changed["task_arguments"],
     )
+    if changed.get("sampler"):  # a folder of another library has none
+        model.sampler = get_sampler(changed["sampler"])
+    model.source = downloads.source_of(folder) or source_in(config)
     if weights:
-        fill(model, folder, config, weights, overrides)
+        fill(model, folder, config, weights, overrides, is_checked)
     if freeze is not None:
         if not isinstance(model, EncoderTask):
             raise TypeError(f"freeze is for encoders' tasks; {task} is trained whole.")
@@ -109,16 +121,22 @@ def load(
     return model
 
 
-def fill(model, folder, config, weights, overrides):
+def source_in(config):
+    """Where a preset's weights were fetched from before they were saved here, or None."""
+    source = config["card"].get("source", "")
+    return source if source.startswith(hub.PREFIX) else None
+
+
+def fill(model, folder, config, weights, overrides, is_checked):
     """Put a preset's weights into a task; an error names the overrides that may be its cause."""
     backbone_only = weights == "backbone"
     is_own_task = type(model).task_name == config["task"]
     heads = "none" if backbone_only else "all" if is_own_task else "shared"
     try:
         if checkpoints.is_foreign(folder):
-            checkpoints.load_weights(model, folder, backbone_only)
+            checkpoints.load_weights(model, folder, backbone_only, is_checked)
         else:
-            load_shared_weights(model, folder / hub.WEIGHTS_NAME, heads)
+            load_shared_weights(model, tensors.find(folder), heads, is_checked)
     except ValueError as error:
         if not overrides:
             raise
@@ -162,10 +180,13 @@ def choose_tokenizer(folder, config, overrides):
     return tokenizer
 
 
-def choose_special_tokens(config, overrides):
+def choose_special_tokens(folder, config, tokenizer, overrides):
     """Those that were asked for, or the preset's; None for the usual ones of the tokenizer."""
     if "special_tokens" in overrides or "tokenizer" in overrides:
         return overrides.get("special_tokens")
+    if checkpoints.is_foreign(folder):
+        vocab_size = config["backbone"]["vocab_size"]
+        return checkpoints.read_special_tokens(folder, tokenizer, vocab_size)
     return config["special_tokens"] or None
 
 
@@ -184,8 +205,11 @@ def check_labels(config, changed):
         )
 
 
-def check_vocabulary(tokenizer, arguments, folder):
-    if tokenizer is not None and tokenizer.vocab_size != arguments["vocab_size"]:
+def check_vocabulary(tokenizer, arguments, folder, was_saved_with):
+    """Refuse a tokenizer of another vocabulary; the one a preset was saved with may be smaller."""
+    if tokenizer is None or tokenizer.vocab_size == arguments["vocab_size"]:
+        return
+    if not was_saved_with or tokenizer.vocab_size > arguments["vocab_size"]:
         raise ValueError(
             f"{folder}: vocab_size must be that of the tokenizer, {tokenizer.vocab_size}; got "
             f"{arguments['vocab_size']}. Pass another tokenizer, or tokenizer=None for a model of "
@@ -193,9 +217,10 @@ def check_vocabulary(tokenizer, arguments, folder):
         )
 
 
-def check_weights(path, config, name):
+def check_weights(folder, config, name):
     """Before anything is allocated: there are weights, and as many as the config describes."""
-    if not path.exists():
+    path = tensors.find(folder)
+    if path is None:
         raise ValueError(
             f"The preset {str(name)!r} is an architecture without weights; "
             f"zoo.load({str(name)!r}, weights=False) makes it with random ones."

@@ -6,21 +6,41 @@ import shutil
 
 import numpy as np
 
-from zoo import arguments, hub
-from zoo import weights as weight_files
+from zoo import arguments, checkpoints, hub, manifest
+from zoo.checkpoints import gguf
+from zoo.checks import checked_path, shown
 from zoo.config import FORMAT_VERSION, check_arguments, fingerprint
 from zoo.folders import current, replace_folder, replaceable_path
+from zoo.generation import Greedy
 from zoo.models import FAMILIES
 from zoo.sizes import count_parameters
 from zoo.tasks import TASKS, Task
+from zoo.tensors import write_folder
+from zoo.tensors.reading import FORMAT
 from zoo.tokenizers import SpecialTokens
+from zoo.weights import HALF, OwnTensors
 
-SILENT = ("special_tokens", "tokenizer", "frozen")  # left out of a config where there is nothing
+# Left out of a config where there is nothing.
+SILENT = ("special_tokens", "tokenizer", "sampler", "frozen")
+LIBRARIES = {"zoo": "keras", "transformers": "transformers"}
 MARK = "<!-- Written by zoo.save, and again each time. Delete this line to keep your own text. -->"
 
 
-def save(model: Task, folder: str | os.PathLike, weights_dtype: str | None = None) -> None:
+def save(
+    model: Task,
+    folder: str | os.PathLike,
+    weights_dtype: str | None = None,
+    format: str = "zoo",
+    max_shard_size: str | int = "5GB",
+) -> None:
     """Write a task as a preset folder, which `zoo.load` turns back into it, bit for bit.
+
+    With `format="transformers"` the folder is one that Hugging Face transformers, and all that read
+    its folders, open without code of ours: `AutoModelForCausalLM.from_pretrained(folder)`, and
+    `AutoTokenizer`. What there is no place for in it, such as a family that they have not, is
+    refused by its name.
+
+    With `format="gguf"` it is one file, such as `"mine.gguf"`, which llama.cpp runs.
 
     What is frozen stays so. The folder is replaced in one step: if anything fails, or the process
     is killed, the old one is still there, whole. Other files in it are kept, and so is a README.md
@@ -30,7 +50,11 @@ def save(model: Task, folder: str | os.PathLike, weights_dtype: str | None = Non
     Args:
         model: a task such as `zoo.CausalLM`.
         folder: the path of a new or empty folder, or of a preset to be replaced.
-        weights_dtype: `"float16"` or `"bfloat16"` to round the weights to that, at half the size.
+        weights_dtype: `"float16"` or `"bfloat16"` to round the weights to that, at half the size;
+            for a GGUF file also `"q8_0"`, a quarter of it.
+        format: `"zoo"`, `"transformers"` or `"gguf"`.
+        max_shard_size: bytes, or text such as `"500MB"`: larger weights are written in several
+            files, with an index.
 
     Raises:
         FileExistsError: the folder holds something other than a preset.
@@ -39,27 +63,65 @@ def save(model: Task, folder: str | os.PathLike, weights_dtype: str | None = Non
         ValueError: weights that are not finite, a model whose layers were changed, or a folder
             without a name, or around the working directory.
     """
+    known = [*FORMATS, *FILE_FORMATS]
+    if format not in known:
+        raise ValueError(f"format must be one of {', '.join(known)}; got {shown(format)}.")
     config = make_config(model)
+    if format in FILE_FORMATS:
+        save_file(model, folder, weights_dtype, *FILE_FORMATS[format])
+        return
+    if weights_dtype not in (None, *HALF):
+        names = ", ".join(map(repr, HALF))
+        raise ValueError(f"weights_dtype must be None or {names}; got {shown(weights_dtype)}.")
     folder = replaceable_path(folder)
     check_replaceable(current(folder))
 
     def write(partial):
-        text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-        (partial / hub.CONFIG_NAME).write_text(text, encoding="utf-8")
-        if model.tokenizer is not None:
-            model.tokenizer.save(partial)
         with model.weights_lock:  # another thread may be in `fit`
-            weight_files.save_weights(model, partial / hub.WEIGHTS_NAME, weights_dtype)
+            FORMATS[format](model, partial, weights_dtype, max_shard_size)
+        manifest.write(partial)
 
     def finish(old, partial):
         check_replaceable(old)
         keep_other_files(old, partial)
         card = partial / hub.CARD_NAME
         if not card.exists():
-            text = make_card(config, folder.name)
+            text = make_card(config, folder.name, format)
             card.write_text(text, encoding="utf-8", errors="replace")  # of a name that is no text
 
     replace_folder(folder, write, finish)
+
+
+def save_file(model, path, weights_dtype, suffix, write):
+    """Write a task as one file, in one step."""
+    path = checked_path(path)
+    if path.suffix != suffix:
+        raise ValueError(f"The file must end in {suffix!r}, as 'mine{suffix}'; got {str(path)!r}.")
+    if path.exists() and not path.is_file():
+        raise FileExistsError(f"{str(path)!r} is no file. Choose another name.")
+    with model.weights_lock:  # another thread may be in `fit`
+        write(model, path, weights_dtype)
+
+
+def write_preset(model, folder, weights_dtype, max_shard_size):
+    text = json.dumps(make_config(model), indent=2, ensure_ascii=False) + "\n"
+    (folder / hub.CONFIG_NAME).write_text(text, encoding="utf-8")
+    if model.tokenizer is not None:
+        model.tokenizer.save(folder)
+    weights = OwnTensors(model, weights_dtype)
+    write_folder(folder, weights, max_shard_size, kind=FORMAT)
+
+
+WRITTEN = (  # patterns of our own files
+    hub.CONFIG_NAME,
+    hub.TOKENIZER_NAME,
+    hub.WEIGHTS_FILES,
+    f"{hub.WEIGHTS_NAME}.index.json",
+    manifest.NAME,
+    *checkpoints.WRITTEN,
+)
+FORMATS = {"zoo": write_preset, "transformers": checkpoints.write_folder}
+FILE_FORMATS = {"gguf": (hub.GGUF, gguf.write_file)}  # those of one file, and its suffix
 
 
 def make_config(model):
@@ -83,8 +145,9 @@ def make_config(model):
         "task_arguments": known_arguments(cls, vars(model)),
         "special_tokens": {} if is_usual else special_tokens.get_config(),
         "tokenizer": "" if tokenizer is None else fingerprint(tokenizer),
+        "sampler": sampler_of(model),
         "frozen": model.frozen,
-        "card": {},
+        "card": {"source": model.source} if model.source else {},
     }
     config = {name: value for name, value in config.items() if value or name not in SILENT}
     check_arguments(config, "zoo.save")
@@ -96,6 +159,13 @@ def make_config(model):
             "were changed, by LoRA or quantisation perhaps. model.save('model.keras') keeps it."
         )
     return config
+
+
+def sampler_of(model):
+    """The numbers of the sampler that a task was compiled with; {} for none or the usual one."""
+    sampler = getattr(model, "sampler", None)
+    numbers = {} if sampler is None else dict(vars(sampler))
+    return {} if numbers == vars(Greedy()) else numbers
 
 
 def known_arguments(cls, values):
@@ -124,7 +194,9 @@ def check_replaceable(folder):
         return
     config = folder / hub.CONFIG_NAME
     try:
-        is_preset = "format_version" in json.loads(config.read_bytes())
+        is_preset = not {"format_version", "zoo_version"}.isdisjoint(
+            json.loads(config.read_bytes())
+        )
     except (OSError, ValueError):
         is_preset = False
     if not is_preset:
@@ -138,12 +210,12 @@ def keep_other_files(old, new):
     """Copy what the user has put into a preset folder, a README.md of their own included."""
     if not old.is_dir():
         return
-    ours = [hub.CONFIG_NAME, hub.TOKENIZER_NAME, hub.WEIGHTS_NAME]
+    ours = [*WRITTEN]
     card = old / hub.CARD_NAME
     if card.is_file() and MARK in card.read_text(encoding="utf-8", errors="replace"):
         ours.append(hub.CARD_NAME)
     for path in old.iterdir():
-        if path.name in ours:
+        if any(path.match(pattern) for pattern in ours):
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.copytree(path, new / path.name, symlinks=True)
@@ -151,7 +223,7 @@ def keep_other_files(old, new):
             shutil.copy2(path, new / path.name, follow_symlinks=False)
 
 
-def make_card(config, name):
+def make_card(config, name, format):
     facts = {
         "family": config["family"],
         "task": config["task"],
@@ -161,12 +233,12 @@ def make_card(config, name):
     }
     rows = "\n".join(f"| {key} | {value} |" for key, value in facts.items())
     return f"""---
-library_name: keras
+library_name: {LIBRARIES[format]}
 tags:
 - zoo
 - {config["family"]}
 - {config["task"]}
----
+{base_model(config)}---
 
 {MARK}
 
@@ -185,3 +257,9 @@ model = zoo.load("path/to/{name}")
 |---|---|
 {rows}
 """
+
+
+def base_model(config):
+    """The line of a card that names the model on the hub that this one was made from."""
+    source = config.get("card", {}).get("source", "")
+    return f"base_model: {source.removeprefix(hub.PREFIX).split('@')[0]}\n" if source else ""

@@ -3,12 +3,13 @@
 import warnings
 
 from zoo import weights as weight_files
+from zoo.data.texts import user_level
 from zoo.tasks import TASKS, BertPretrainer, MaskedLM
 
 HEADS = {head for task in TASKS.values() for head in task.heads}
 
 
-def load_shared_weights(model, path, heads):
+def load_shared_weights(model, path, heads, is_checked=False):
     """Fill a task from the file of a preset, which may have been another task's.
 
     The backbone is always filled. A head that only the file has is left out.
@@ -18,6 +19,7 @@ def load_shared_weights(model, path, heads):
         path: the file.
         heads: `"all"` for a file of this very task, which must hold every head; `"shared"` to fill
             those that it holds; `"none"` to leave all of them at random.
+        is_checked: bool, whether the file is known to be what was saved.
     """
     own, there = head_names(model), weight_files.names(path)
     heads_there = {head_of(name) for name in there} & HEADS
@@ -29,7 +31,7 @@ def load_shared_weights(model, path, heads):
     unknown = {name for name in there if head_of(name) in HEADS} - (own - missing)
     if heads == "shared":
         warn_of_random_heads(model, path, missing)
-    weight_files.load_weights(model, path, without=missing, ignored=unknown)
+    weight_files.load_weights(model, path, missing, unknown, is_checked)
 
 
 def head_names(model):
@@ -44,9 +46,15 @@ def head_of(name):
 
 def warn_of_random_heads(model, path, missing):
     """Say which heads are of no use yet, where they are what a model is loaded for."""
-    if missing and type(model) in (MaskedLM, BertPretrainer):
+    if type(model) in (MaskedLM, BertPretrainer):
+        warn_of_new_heads(path, missing)
+
+
+def warn_of_new_heads(path, missing):
+    """Say which heads are of no use yet."""
+    if missing:
         warnings.warn(
             f"{path} has no weights for {', '.join(sorted(set(map(head_of, missing))))}, "
             "which start at random: train the model before you use it.",
-            stacklevel=5,
+            stacklevel=user_level(),
         )

@@ -1,6 +1,7 @@
 """How many numbers a backbone holds, and whether a machine can: known before anything is made."""
 
 import functools
+import json
 import os
 import random
 
@@ -20,17 +21,21 @@ def count_parameters(config):
     values = config["backbone"]
     layers = values.get("num_layers", 0)
     if layers <= 3:
-        return count(config["family"], **values)
-    two, three = (count(config["family"], **{**values, "num_layers": n}) for n in (2, 3))
+        return count(config["family"], values)
+    two, three = (count(config["family"], {**values, "num_layers": n}) for n in (2, 3))
     return two + (layers - 2) * (three - two)
 
 
+def count(family, values):
+    return count_of_json(family, json.dumps(values, sort_keys=True))
+
+
 @functools.lru_cache(maxsize=256)
-def count(family, **values):
+def count_of_json(family, values):
     state = random.getstate()  # Keras draws seeds from it: what is built later is to get the same
     try:
         with unallocated():
-            return FAMILIES[family](**values, name="counted").count_params()
+            return FAMILIES[family](**json.loads(values), name="counted").count_params()
     finally:
         random.setstate(state)
 

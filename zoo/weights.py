@@ -1,22 +1,14 @@
 """A model's weights as a safetensors file: every name, shape and dtype must be the model's."""
 
 import math
-import zlib
 
 import keras
 import numpy as np
 
 from zoo.backends import backend
-from zoo.weights_file import (
-    CODES,
-    FORMAT,
-    NO_CHECKSUM,
-    WeightsFile,
-    as_bytes,
-    header_bytes,
-    is_finite,
-    is_float,
-)
+from zoo.tensors import Tensors, open_safetensors, write
+from zoo.tensors.dtypes import is_finite, is_float
+from zoo.tensors.reading import FORMAT
 
 HALF = ("float16", "bfloat16")
 
@@ -34,31 +26,36 @@ def save_weights(model, path, dtype=None):
         OSError: the file cannot be written.
         ValueError: two weights of one name, NaN or infinite weights, or too large for `dtype`.
     """
-    if dtype not in (None, *HALF):
-        raise ValueError(f"weights_dtype must be None, 'float16' or 'bfloat16'; got {dtype!r}.")
-    variables = named_weights(model)
-    header, end = {"__metadata__": {"format": FORMAT, "checksum": NO_CHECKSUM}}, 0
-    for name, variable in variables.items():
-        stored = stored_dtype(variable, dtype)
-        start, end = end, end + math.prod(variable.shape) * stored.itemsize
-        header[name] = {
-            "dtype": CODES[stored],
-            "shape": list(variable.shape),
-            "data_offsets": [start, end],
-        }
-    with open(path, "wb") as file:
-        file.write(header_bytes(header))
-        checksum = zlib.crc32(header_bytes(header))
-        for name, variable in variables.items():
-            data = as_bytes(stored_array(name, variable, dtype))
-            checksum = zlib.crc32(data, checksum)
-            file.write(data)
-        header["__metadata__"]["checksum"] = f"{checksum:08x}"
-        file.seek(0)
-        file.write(header_bytes(header))
+    write(path, OwnTensors(model, dtype), kind=FORMAT)
 
 
-def load_weights(model, path, without=(), ignored=()):
+class OwnTensors(Tensors):
+    """The weights of a built model, by the paths of its variables.
+
+    Arguments and errors are those of `save_weights`.
+    """
+
+    def __init__(self, model, dtype=None):
+        if dtype not in (None, *HALF):
+            raise ValueError(f"weights_dtype must be None, 'float16' or 'bfloat16'; got {dtype!r}.")
+        self.variables = named_weights(model)
+        self.names = tuple(self.variables)
+        self.stored_as = dtype
+
+    def shape(self, name):
+        return tuple(self.variables[name].shape)
+
+    def dtype(self, name):
+        return stored_dtype(self.variables[name], self.stored_as)
+
+    def read(self, name):
+        return stored_array(name, self.variables[name], self.stored_as)
+
+    def close(self):
+        pass
+
+
+def load_weights(model, path, without=(), ignored=(), is_checked=False):
     """Fill a built model from a file that holds exactly its weights.
 
     float16 and bfloat16 widen to float32; no other dtype changes. The header and the checksum are
@@ -66,9 +63,11 @@ def load_weights(model, path, without=(), ignored=()):
 
     Args:
         model: a `keras.Model`.
-        path: a safetensors file; one written elsewhere may lack the checksum.
+        path: a safetensors file, or the index of several; one written elsewhere may lack the
+            checksum.
         without: names of weights of the model that the file need not hold.
         ignored: names in the file that the model need not have.
+        is_checked: bool, whether to leave the checksum unread, since another was compared.
 
     Raises:
         FileNotFoundError: there is none.
@@ -76,25 +75,39 @@ def load_weights(model, path, without=(), ignored=()):
             the model is then partly filled.
     """
     variables = {k: v for k, v in named_weights(model).items() if k not in without}
-    file = WeightsFile(path)
-    tensors = {name: tensor for name, tensor in file.tensors.items() if name not in ignored}
-    check_names(variables, tensors, file.path)
-    for name, variable in variables.items():
-        check_tensor(name, variable, tensors[name], file.path)
-    file.check_data()
-    for name, variable in variables.items():
-        dtype = keras.backend.standardize_dtype(variable.dtype)
-        variable.assign(backend.from_numpy(file.read(tensors[name]).astype(dtype, copy=False)))
+    with open_safetensors(path) as tensors:
+        check_names(variables, [n for n in tensors.names if n not in ignored], tensors.path)
+        for name, variable in variables.items():
+            check_tensor(name, variable, tensors)
+        if not is_checked:
+            tensors.check_data()
+        for name, variable in variables.items():
+            array = finite(tensors, name)
+            dtype = keras.backend.standardize_dtype(variable.dtype)
+            variable.assign(backend.from_numpy(array.astype(dtype, copy=False)))
+
+
+def finite(tensors, name):
+    """The numbers of a tensor; raises ValueError where one is NaN or infinite."""
+    array = tensors.read(name)
+    if not is_finite(array):
+        raise ValueError(
+            f"Weights must be finite, but {name!r} in {tensors.path} holds NaN or infinity: it is "
+            "damaged, or training had diverged. Use another file."
+        )
+    return array
 
 
 def count_numbers(path):
     """How many numbers a weights file holds, from its header alone. Raises as `load_weights`."""
-    return sum(math.prod(tensor.shape) for tensor in WeightsFile(path).tensors.values())
+    with open_safetensors(path) as tensors:
+        return sum(math.prod(tensors.shape(name)) for name in tensors.names)
 
 
 def names(path):
     """The names in a weights file, from its header alone. Raises as `load_weights`."""
-    return set(WeightsFile(path).tensors)
+    with open_safetensors(path) as tensors:
+        return set(tensors.names)
 
 
 def named_weights(model):
@@ -133,9 +146,10 @@ def stored_array(name, variable, dtype):
     return stored
 
 
-def check_names(variables, tensors, path):
-    missing = [name for name in variables if name not in tensors]
-    unknown = [name for name in tensors if name not in variables]
+def check_names(variables, stored, path):
+    there = set(stored)
+    missing = [name for name in variables if name not in there]
+    unknown = [name for name in stored if name not in variables]
     if missing or unknown:
         raise ValueError(
             f"{path} must hold exactly the {len(variables)} weights of this model, but "
@@ -158,14 +172,15 @@ def holds(dtype, stored):
     return stored == dtype or (dtype == "float32" and stored in HALF)
 
 
-def check_tensor(name, variable, tensor, path):
+def check_tensor(name, variable, tensors):
     shape, dtype = tuple(variable.shape), keras.backend.standardize_dtype(variable.dtype)
-    if tensor.shape != shape:
+    path, stored_shape = tensors.path, tuple(tensors.shape(name))
+    if stored_shape != shape:
         raise ValueError(
-            f"{path}: {name!r} must have the model's shape {shape}; got {tensor.shape}. "
+            f"{path}: {name!r} must have the model's shape {shape}; got {stored_shape}. "
             "Load it with the config.json that it was saved with."
         )
-    stored = str(tensor.dtype)
+    stored = str(tensors.dtype(name))
     if not holds(dtype, stored):
         raise ValueError(
             f"{path}: {name!r} must be {dtype}, or float16 or bfloat16 to be widened to float32; "

@@ -2,7 +2,7 @@
 
 from zoo import weights as weight_files
 from zoo.checkpoints import engine
-from zoo.weights_file import is_finite
+from zoo.tensors.dtypes import is_finite
 
 
 def fill(model, arrays, table, source):

@@ -7,7 +7,9 @@ import keras
 from keras import ops
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
+from zoo.backends.accumulation import average_over_tokens, batch_of
 from zoo.backends.cloning import let_tasks_clone_themselves
+from zoo.backends.data import begin_later
 
 let_tasks_clone_themselves()
 
@@ -64,7 +66,16 @@ class Steps:
         super().compile(*args, **kwargs)
         # Keras' own sums in floatx: in bfloat16, 256 and 1 make 256.
         self._loss_tracker = keras.metrics.Mean(name="loss", dtype="float32")
-        self.speed_up(self.optimizer)
+        self._prepare_optimizer(self.optimizer)
+
+    def _prepare_optimizer(self, optimizer):
+        self.speed_up(optimizer)
+        if optimizer is not None:
+            average_over_tokens(getattr(optimizer, "inner_optimizer", optimizer))
+
+    def weighing(self, x, y, sample_weight):
+        """A context in which the optimizer knows how much the batch of its gradients weighs."""
+        return batch_of(self.num_averaged(x, y, sample_weight))
 
     def speed_up(self, optimizer):
         """Let an optimizer take its fastest way on this backend."""
@@ -80,6 +91,16 @@ class Steps:
             labels: a `keras.KerasTensor` like those of a batch.
         """
         self._compile_loss.build(labels, self.outputs[0])
+
+    def build_metrics(self, batch):
+        """Make the variables of all metrics, before a step would, by a batch's shapes."""
+        self._symbolic_build(data_batch=batch)
+
+    def _symbolic_build(self, iterator=None, data_batch=None):
+        # Keras calls this between making an iterator and using it.
+        super()._symbolic_build(iterator, data_batch)
+        if iterator is not None:
+            begin_later(iterator)
 
     def sublayers(self):
         """`{path: layer}` of all layers at any depth that have weights, parents before children."""
@@ -155,7 +176,7 @@ class Steps:
         old = self.optimizer
         new = type(old).from_config(old.get_config())
         _set_not_decayed(new, _not_decayed(old))
-        self.speed_up(new)
+        self._prepare_optimizer(new)
         self.optimizer = new
         self._compile_config.config["optimizer"] = getattr(new, "inner_optimizer", new)
         self.train_function = None

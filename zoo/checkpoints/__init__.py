@@ -1,75 +1,86 @@
-"""Folders that Hugging Face transformers wrote, read as if they were presets.
+"""Checkpoints of other libraries, read as if they were presets; and written.
 
-config.json          with a "model_type": `zoo.checkpoints.configs`
-model.safetensors    `zoo.checkpoints.engine`, by the tables in `zoo.checkpoints.families`
-tokenizer.json       or vocab.txt, or neither: `zoo.checkpoints.vocabularies`
-1_Pooling/           of sentence-transformers, with modules.json
+A folder of Hugging Face transformers, in `folders.py`:
+
+    config.json          with a "model_type": `zoo.checkpoints.configs`
+    model.safetensors    or shards, or pickles: `engine`, by the tables in `families`
+    tokenizer.json       or what came before it: `vocabularies`
+    1_Pooling/           of sentence-transformers, with modules.json
+
+A GGUF file of llama.cpp, in the package `gguf`: all of these in one.
 """
 
-from pathlib import Path
+from zoo.checkpoints import folders, gguf
+from zoo.checkpoints.configs import is_foreign as is_folder_of_theirs
+from zoo.checkpoints.writing import WRITTEN, write_folder
 
-from zoo import hub
-from zoo.checkpoints import engine
-from zoo.checkpoints.configs import is_foreign, read_config, read_theirs, task_of
-from zoo.checkpoints.sentence_transformers import check_pooling
-from zoo.checkpoints.vocabularies import read_tokenizer
-from zoo.shared_weights import warn_of_random_heads
-from zoo.tasks import TASKS, TextEmbedder
+__all__ = [
+    "WRITTEN",
+    "find_weights",
+    "is_foreign",
+    "load_weights",
+    "read_config",
+    "read_special_tokens",
+    "read_tokenizer",
+    "write_folder",
+]
 
-__all__ = ["is_foreign", "load_weights", "read_config", "read_tokenizer", "weights_file"]
+
+def is_foreign(path):
+    """Whether a file or a folder is a checkpoint of another library."""
+    return gguf.is_gguf(path) or is_folder_of_theirs(path)
 
 
-def load_weights(model, folder, backbone_only=False):
-    """Fill a task from their weights.
+def reader_of(path):
+    """What reads a checkpoint: a module with the functions below."""
+    return gguf if gguf.is_gguf(path) else folders
+
+
+def read_config(path):
+    """The contents of a preset's config.json that describes a checkpoint, checked.
+
+    Raises:
+        ValueError: damaged, or a model that ours cannot stand for.
+    """
+    return reader_of(path).read_config(path)
+
+
+def find_weights(path):
+    """Raise FileNotFoundError that says what must be there, where there are no weights."""
+    reader_of(path).find_weights(path)
+
+
+def read_tokenizer(path):
+    """The tokenizer of a checkpoint, or None where it has none.
+
+    Raises:
+        ValueError: damaged, or settings that ours cannot follow.
+    """
+    return reader_of(path).read_tokenizer(path)
+
+
+def read_special_tokens(path, tokenizer, vocab_size):
+    """The `SpecialTokens` of a checkpoint, of which `tokenizer` is the tokenizer, or None."""
+    return reader_of(path).read_special_tokens(path, tokenizer, vocab_size)
+
+
+def load_weights(model, path, backbone_only=False, is_checked=False):
+    """Fill a task from the weights of a checkpoint.
 
     Every tensor of theirs is used, or known not to be needed; every weight of the backbone is
-    filled. A head that the file lacks keeps its random weights, unless it was saved for this very
-    task; one that only the file has is left out. float16 and bfloat16 widen to float32.
+    filled. A head that the file lacks keeps its random weights, with a warning that names it,
+    unless it was saved for this very task; one that only the file has is left out. Numbers are
+    widened or rounded to the dtype of the model.
 
     Args:
-        model: a task on the backbone that `read_config(folder)` describes.
-        folder: the path of a folder.
+        model: a task on the backbone that `read_config(path)` describes.
+        path: of a file or a folder.
         backbone_only: bool, whether all heads keep their random weights.
+        is_checked: bool, whether the files are known to be what was saved.
 
     Raises:
         FileNotFoundError: there are no weights.
         ValueError: damaged, of another model, or with a head that ours cannot stand for; the model
             is unchanged. NaN or infinite weights: the model is then partly filled.
     """
-    folder = Path(folder)
-    theirs, family = read_theirs(folder)
-    saved_for = task_of(theirs, family, folder / hub.CONFIG_NAME)
-    is_own_task = type(model) is TASKS[saved_for] and not backbone_only
-    path = weights_file(folder)
-    if is_own_task and saved_for in family.refused_heads:
-        _, reason = family.refused_heads[saved_for]
-        raise ValueError(
-            f"{path}: a {family.name} head for {saved_for} cannot be converted: {reason}. Load "
-            "its backbone for another task, such as task='embedding'."
-        )
-    if isinstance(model, TextEmbedder):
-        check_pooling(folder)
-    heads = "none" if backbone_only else "all" if is_own_task else "shared"
-    missing = engine.fill(model, path, family, saved_for, heads)
-    if heads == "shared":
-        warn_of_random_heads(model, path, missing)
-
-
-def weights_file(folder):
-    """The path of their weights; raises FileNotFoundError that says what is there instead."""
-    folder = Path(folder)
-    path = folder / hub.WEIGHTS_NAME
-    if path.is_file():
-        return path
-    again = "Save it again with transformers: model.save_pretrained(folder"
-    if path.with_name(f"{hub.WEIGHTS_NAME}.index.json").exists():
-        raise FileNotFoundError(
-            f"{folder} holds its weights in several files; only a single {hub.WEIGHTS_NAME} is "
-            f"read. {again}, max_shard_size='100GB')."
-        )
-    if any(folder.glob("pytorch_model*.bin")):
-        raise FileNotFoundError(
-            f"{folder} holds its weights in pytorch_model.bin, a pickle: reading one can run any "
-            f"code, so only {hub.WEIGHTS_NAME} is read. {again})."
-        )
-    raise FileNotFoundError(f"{folder} has no weights: there must be a {hub.WEIGHTS_NAME} in it.")
+    reader_of(path).load_weights(model, path, backbone_only, is_checked)

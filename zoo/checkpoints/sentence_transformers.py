@@ -1,10 +1,10 @@
-"""What sentence-transformers writes beside a model: how an embedding is made of its output."""
+"""What sentence-transformers has beside a model: how an embedding is made of its output."""
 
 import json
 
-from zoo.arguments import shown
+from zoo.checks import shown
 from zoo.config import read_object
-from zoo.weights_file import damaged
+from zoo.tensors.checks import damaged
 
 POOLING_NAME = "1_Pooling/config.json"
 MODULES_NAME = "modules.json"
@@ -44,6 +44,21 @@ def check_pooling(folder):
             f"{path}: an embedding must be the mean over the tokens, {MEAN}; got {shown(mode)}. "
             "Load it for another task."
         )
+
+
+def write_pooling(folder, hidden_dim):
+    """Write what makes sentence-transformers embed as `zoo.TextEmbedder` does."""
+    path = folder / POOLING_NAME
+    path.parent.mkdir()
+    pooling = {"word_embedding_dimension": hidden_dim, "pooling_mode_cls_token": False, MEAN: True}
+    path.write_text(json.dumps(pooling, indent=2) + "\n", encoding="utf-8")
+    places = "", POOLING_NAME.split("/")[0], "2_Normalize"
+    modules = [
+        {"idx": i, "name": str(i), "path": place, "type": f"sentence_transformers.models.{kind}"}
+        for i, (place, kind) in enumerate(zip(places, MODULES, strict=True))
+    ]
+    text = json.dumps(modules, indent=2) + "\n"
+    (folder / MODULES_NAME).write_text(text, encoding="utf-8")
 
 
 def module_kinds(path):

@@ -60,6 +60,10 @@ class Batches(keras.utils.PyDataset):
         """Go on with the epoch of this number."""
         self.epoch, self._is_read = epoch, False
 
+    def reseed(self, seed):
+        """Plan every epoch anew from another seed, as when a run goes on that had drawn it."""
+        self.seed, self._planned = seed, (None, None)
+
     def on_epoch_end(self):
         # Keras also calls this before its first epoch, after a look at the first batch.
         if self._is_read:

@@ -69,8 +69,10 @@ def check_pair_arrays(x, y, sample_weight, backbone):
 class PairFormat:
     """`source [END]` for the encoder, `[START] target [END]` for the decoder.
 
+    A task's special tokens may put others around a source, and one more before every target.
+
     Args:
-        tokenizer: a `zoo.tokenizers.Tokenizer`.
+        tokenizer: a `zoo.tokenizers.Tokenizer`; None where only ids are laid out.
         source_length: int, the most tokens of a source's row.
         target_length: int, the most that are predicted of a target.
         source_start: bool, whether a source's row starts with the start token.
@@ -86,22 +88,25 @@ class PairFormat:
     ):
         special = special_tokens or SpecialTokens.of(tokenizer)
         if special.end is None:
+            names = [] if tokenizer is None else sorted(tokenizer.special_ids)
             raise ValueError(
-                "Targets end with a special token such as <|endoftext|>; the tokenizer has "
-                f"only {sorted(tokenizer.special_ids)}."
+                f"Targets end with a special token such as <|endoftext|>; the tokenizer has only "
+                f"{names}. Say which id it is: special_tokens=SpecialTokens(stop=...)."
             )
         self.tokenizer = tokenizer
         self.end_id = special.end
-        self.start_id = special.before_target
+        self.before_target = special.target_prefix
         self.source_length = source_length
         self.target_length = target_length
-        first = special.before_target if special.start is None else special.start
-        self.before_source = [first] if source_start else []
+        has_start = source_start or special.source_start is not None
+        self.before_source = [special.before_source] if has_start else []
+        self.after_source = list(special.after_source)
 
     def tokens(self, texts, what):
         """Token ids of texts; raises ValueError for one that has none."""
         texts = filled(texts)
-        rows = encoded(self.tokenizer, texts)
+        tokenizer = self.tokenizer.for_targets if what == "target" else self.tokenizer
+        rows = encoded(tokenizer, texts)
         for place, (text, row) in enumerate(zip(texts, rows, strict=True)):
             if not row:
                 raise ValueError(
@@ -123,15 +128,17 @@ class PairFormat:
 
     def is_long(self, source):
         """Whether a source would lose tokens in its row."""
-        return len(self.before_source) + len(source) >= self.source_length
+        around = len(self.before_source) + len(self.after_source)
+        return around + len(source) > self.source_length
 
     def source_row(self, ids):
         """A source's row; one that is too long loses tokens before its end token."""
-        return [*[*self.before_source, *ids][: self.source_length - 1], self.end_id]
+        room = self.source_length - len(self.after_source)
+        return [*[*self.before_source, *ids][:room], *self.after_source]
 
     def target_row(self, ids):
         """A target's row, from which inputs and labels are cut; one too long has no end token."""
-        return [self.start_id, *ids, self.end_id][: self.target_length + 1]
+        return [*self.before_target, *ids, self.end_id][: self.target_length + 1]
 
     def examples(self, sources, targets, weights=None, cut=True, drop=False):
         """`PairExamples` of two lists of strings.
@@ -150,7 +157,7 @@ class PairFormat:
         if weights is not None:
             weights = checked_weights(weights, len(sources), "pair")
         if drop:
-            rows = encoded(self.tokenizer, sources), encoded(self.tokenizer, targets)
+            rows = encoded(self.tokenizer, sources), encoded(self.tokenizer.for_targets, targets)
             kept = [i for i, pair in enumerate(zip(*rows, strict=True)) if all(pair)]
             if not kept:
                 raise NothingToLearn(
@@ -162,7 +169,7 @@ class PairFormat:
         else:
             sources, targets = self.tokens(sources, "source"), self.tokens(targets, "target")
         num_long = sum(
-            self.is_long(source) or len(target) >= self.target_length
+            self.is_long(source) or len(self.before_target) + len(target) > self.target_length
             for source, target in zip(sources, targets, strict=True)
         )
         if num_long:

@@ -211,7 +211,7 @@ class IdStream:
     def __init__(self, stream, batch_size):
         self.stream = stream
         self.batch_size = batch_size
-        x, *_ = self._parts(stream.peek())
+        x, *_ = self.parts_of(stream.peek())
         self.is_single = np.ndim(x["token_ids"] if isinstance(x, dict) else x) == 1
 
     @property
@@ -224,7 +224,7 @@ class IdStream:
         )
         return self.is_single or renames or not self.stream.is_for_keras
 
-    def _parts(self, element):
+    def parts_of(self, element):
         """The inputs, labels and weights of an element, without those that are not there."""
         if isinstance(element, Mapping):
             element = dict(element)
@@ -235,7 +235,7 @@ class IdStream:
         return as_arrays(model_inputs(x)), *(as_arrays(part) for part in rest)
 
     def __call__(self):
-        batches = map(self._parts, self.stream)
+        batches = map(self.parts_of, self.stream)
         return map(stacked, grouped(batches, self.batch_size)) if self.is_single else batches
 
 

@@ -76,9 +76,10 @@ def search(decoder, token_ids, lengths, max_new_tokens, width, length_penalty):
 
 def _run(decoder, token_ids, lengths, constants, kind, copies, max_new_tokens):
     """The last state of a decoding."""
-    special = special_constants(decoder.model.special_tokens)
+    special_tokens = decoder.model.special_tokens
+    special = special_constants(special_tokens, decoder.num_choices)
     constants |= {name: tf.constant(value) for name, value in special.items()}
-    length = max_new_tokens + (tf.shape(token_ids)[1] if decoder.reader.shares_cache else 0)
+    length = max_new_tokens + decoder.reader.num_read(tf.shape(token_ids)[1], special_tokens)
     state, context = decoder.begin(
         token_ids, lengths, constants, kind, copies=copies, length=length, room=max_new_tokens
     )

@@ -117,8 +117,9 @@ class GraphPairs:
 
     def __init__(self, model):
         form = model.pair_format
-        self.before_source, self.end_id = form.before_source, form.end_id
+        self.before_source, self.after_source = form.before_source, form.after_source
         self.max_length = model.backbone.max_length
+        self.most_new = self.max_length - model.special_tokens.num_given
         self.tokenizer = GraphTokenizer(model.tokenizer)
 
     def rows(self, text):
@@ -128,14 +129,17 @@ class GraphPairs:
         around = "start and end tokens" if self.before_source else "end token"
         checked = require(
             ids.flat_values,
-            len(self.before_source) + longest < self.max_length,
+            len(self.before_source) + longest + len(self.after_source) <= self.max_length,
             f"A source and its {around} must fit into the context of {self.max_length} tokens; "
             "got a source of",
             longest,
         )
         ids = ids.with_flat_values(checked)
-        *before, end = (tf.fill([ids.nrows(), 1], i) for i in (*self.before_source, self.end_id))
-        return as_padded(tf.concat([*before, ids, end], axis=1))
+        before, after = (
+            [tf.fill([ids.nrows(), 1], i) for i in around]
+            for around in (self.before_source, self.after_source)
+        )
+        return as_padded(tf.concat([*before, ids, *after], axis=1))
 
     def decode(self, tokens, sources):
         """The texts of targets; that of a source without a token is empty."""
@@ -144,8 +148,8 @@ class GraphPairs:
 
     def length_rules(self, max_new_tokens):
         fits = (
-            max_new_tokens <= self.max_length,
-            f"max_new_tokens must fit into the context of {self.max_length} tokens",
+            max_new_tokens <= self.most_new,
+            f"max_new_tokens must fit into the context of {self.most_new} tokens",
             max_new_tokens,
         )
         return length_rule(max_new_tokens), fits

@@ -62,10 +62,11 @@ class Decoder:
             name: ops.convert_to_tensor(value, dtype=value.dtype)
             for name, value in {
                 **sampler.constants(request, seeds, room),
-                **special_constants(self.model.special_tokens),
+                **special_constants(self.model.special_tokens, self.num_choices),
             }.items()
         }
-        sizes = self.reader.cache_sizes(lengths.max(), max_new_tokens, sampler.cache_grows)
+        read = self.reader.num_read(int(lengths.max()), self.model.special_tokens)
+        sizes = self.reader.cache_sizes(read, max_new_tokens, sampler.cache_grows)
         static = {"kind": sampler.kind, "copies": sampler.copies(request.num_return)}
         state, context = self._begin(
             ops.convert_to_tensor(token_ids),
@@ -85,8 +86,7 @@ class Decoder:
             empty = self.reader.empty_cache(len(rows), size, context, static["copies"])
             return tree.map_structure(put_into, empty, cache)
 
-        read = lengths.max() if self.reader.shares_cache else 0
-        capacities = {size: size - int(read) for size in sizes}
+        capacities = {size: size - read for size in sizes}
         return Decoding(state, advance, grow, capacities, request)
 
     def begin(self, token_ids, lengths, constants, kind, copies, length, room):
@@ -95,7 +95,7 @@ class Decoder:
         Args:
             token_ids: int32 `(batch, longest)`, padded on the right.
             lengths: int32 `(batch,)`.
-            constants: those of a sampler, with `stop_ids` and `start_id`.
+            constants: those of a sampler, and `special_constants`.
             kind: a `Drawing` or `Searching`.
             copies: int, continuations of each row that are carried.
             length: int, tokens that caches hold.
@@ -105,22 +105,31 @@ class Decoder:
         prompts = (token_ids, lengths) if self.reader.shares_cache else None
         batch_size, vocab_size = ops.shape(token_ids)[0], self.model.backbone.vocab_size
         state = kind.begin(batch_size, copies, room, prompts, vocab_size) | reading
-        return kind.take(state, logits[:, : self.num_choices], constants), context
+        return kind.take(state, self.choices(logits, constants), constants), context
 
     def step(self, state, constants, kind):
         """The state that is a token further."""
         logits, state = self.reader.step(state, constants["context"])
-        return kind.take(state, logits[:, : self.num_choices], constants)
+        return kind.take(state, self.choices(logits, constants), constants)
+
+    def choices(self, logits, constants):
+        """The logits of what may be chosen, `(rows, num_choices)`."""
+        logits = logits[:, : self.num_choices]
+        if "allowed" in constants:
+            logits = backend.hide(logits, constants["allowed"])
+        return logits
 
 
-def special_constants(special_tokens):
-    """The ids that a decoding needs to know."""
-    start_id = special_tokens.before_target
-    return {
+def special_constants(special_tokens, num_choices):
+    """What a decoding needs to know of special tokens."""
+    constants = {
         # -1 is no token: it keeps the array from being empty.
         "stop_ids": np.array([-1, *special_tokens.stop], "int32"),
-        "start_id": np.array(0 if start_id is None else start_id, "int32"),
+        "start_ids": np.array(special_tokens.target_prefix or [0], "int32"),
     }
+    if special_tokens.never:
+        constants["allowed"] = ~np.isin(np.arange(num_choices), special_tokens.never)
+    return constants
 
 
 def put_into(empty, tensor):
@@ -140,6 +149,10 @@ class PromptReader:
 
     def prompt_length(self, longest):
         return bucket(longest, LENGTHS, context_length(self.backbone))
+
+    def num_read(self, longest, special_tokens):
+        """How many positions of a cache are filled before the first new token."""
+        return longest
 
     def cache_sizes(self, longest, max_new_tokens, grows):
         """The sizes that a cache has one after the other."""
@@ -190,12 +203,16 @@ class SourceReader:
     def prompt_length(self, longest):
         return bucket(longest, LENGTHS, self.backbone.max_length)
 
-    def cache_sizes(self, longest, max_new_tokens, grows):
+    def num_read(self, longest, special_tokens):
+        """How many positions of a cache are filled before the last token that is given."""
+        return special_tokens.num_given
+
+    def cache_sizes(self, read, max_new_tokens, grows):
         """The sizes that a cache has one after the other."""
-        most = self.backbone.max_length
+        total, most = read + max_new_tokens, self.backbone.max_length
         if grows:
-            return bucket_sizes(max_new_tokens, BEAM_BUCKETS, most)
-        return [bucket(max_new_tokens, CACHE_BUCKETS, most)]
+            return bucket_sizes(total, BEAM_BUCKETS, most)
+        return [bucket(total, CACHE_BUCKETS, most)]
 
     def empty_cache(self, batch_size, size, context, copies):
         return self.backbone.make_cache(context["memory"], size, copies)
@@ -210,9 +227,10 @@ class SourceReader:
         state = {
             "cache": backbone.make_cache(memory, length, copies),
             "position": ops.zeros((num_rows,), "int32"),
-            "token": ops.zeros((num_rows,), "int32") + constants["start_id"],
         }
-        logits, state = self.step(state, context)
+        for place in range(constants["start_ids"].shape[0]):
+            state["token"] = ops.zeros((num_rows,), "int32") + constants["start_ids"][place]
+            logits, state = self.step(state, context)
         return logits, {name: state[name] for name in ("cache", "position")}, context
 
     def step(self, state, context):

@@ -1,8 +1,8 @@
 """Keras layers for attention, positions and Transformer blocks."""
 
 from zoo.layers.attention import MultiHeadAttention
-from zoo.layers.blocks import TransformerBlock
-from zoo.layers.embedding import TokenEmbedding, take_rows
+from zoo.layers.blocks import ParallelBlock, TransformerBlock
+from zoo.layers.embedding import TiedHead, TokenEmbedding, take_rows
 from zoo.layers.encoder_parts import (
     Bias,
     LastToken,
@@ -12,7 +12,7 @@ from zoo.layers.encoder_parts import (
     SegmentEmbedding,
     TakePositions,
 )
-from zoo.layers.feedforward import FeedForward, SwiGLU, gelu_tanh
+from zoo.layers.feedforward import FeedForward, GatedFeedForward, SwiGLU, gelu_tanh
 from zoo.layers.head_loss import head_cross_entropy
 from zoo.layers.losses import TokenCrossEntropy, is_likeliest, token_nats
 from zoo.layers.masks import (
@@ -26,12 +26,12 @@ from zoo.layers.positions import (
     AttentionPosition,
     PositionEmbedding,
     RelativePositionBias,
-    RotaryEmbedding,
     SinusoidalPositions,
 )
 from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer
 from zoo.layers.recurrent_attention import BahdanauAttention, LuongAttention, RecurrentDecoder
 from zoo.layers.recurrent_dropout import LockedDropout, WordDropout
+from zoo.layers.rotary import RotaryEmbedding
 
 __all__ = [
     "ALiBi",
@@ -40,12 +40,14 @@ __all__ = [
     "Bias",
     "BidirectionalLSTM",
     "FeedForward",
+    "GatedFeedForward",
     "LSTMLayer",
     "LastToken",
     "LockedDropout",
     "LuongAttention",
     "MeanPooling",
     "MultiHeadAttention",
+    "ParallelBlock",
     "Pooler",
     "PositionEmbedding",
     "PredictionTransform",
@@ -56,6 +58,7 @@ __all__ = [
     "SinusoidalPositions",
     "SwiGLU",
     "TakePositions",
+    "TiedHead",
     "TokenCrossEntropy",
     "TokenEmbedding",
     "TransformerBlock",

@@ -7,6 +7,7 @@ from zoo.backends import backend
 from zoo.layers import masks
 from zoo.layers.base import Layer
 from zoo.layers.dense import Dense, as_rows
+from zoo.layers.grouped_heads import fold, fold_rows, unfold
 from zoo.layers.shared_context import gather_by_context
 
 
@@ -31,9 +32,13 @@ class MultiHeadAttention(Layer):
             as many as `num_heads`.
         head_dim: int, or None for `hidden_dim / num_heads`.
         causal: bool, whether a query sees only keys up to its own position.
+        window: int, how many positions a causal query sees, its own among them; None for all.
         position: a `RotaryEmbedding`, `ALiBi` or `RelativePositionBias` layer, or None.
+        query_norm, key_norm: layers that norm each head's queries and keys before their positions
+            turn them (Dehghani et al., 2023, https://arxiv.org/abs/2302.05442), or None.
         dropout: float, the rate on the attention probabilities.
-        use_bias: bool, for all projections.
+        use_bias: bool, for the projections.
+        output_bias: bool, for that of the output; None for `use_bias`.
         scale: float, what the products of queries and keys are multiplied by; None for
             `1 / sqrt(head_dim)`.
         kernel_initializer: for the query, key and value kernels.
@@ -67,9 +72,13 @@ class MultiHeadAttention(Layer):
         num_kv_heads=None,
         head_dim=None,
         causal=False,
+        window=None,
         position=None,
+        query_norm=None,
+        key_norm=None,
         dropout=0.0,
         use_bias=True,
+        output_bias=None,
         scale=None,
         kernel_initializer="glorot_uniform",
         output_initializer=None,
@@ -80,9 +89,13 @@ class MultiHeadAttention(Layer):
         self.num_kv_heads = num_kv_heads or num_heads
         self.head_dim = head_dim
         self.causal = causal
+        self.window = window
         self.position = position
+        self.query_norm = query_norm
+        self.key_norm = key_norm
         self.dropout = dropout
         self.use_bias = use_bias
+        self.output_bias = use_bias if output_bias is None else output_bias
         self.scale = scale
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.output_initializer = keras.initializers.get(output_initializer or kernel_initializer)
@@ -91,6 +104,8 @@ class MultiHeadAttention(Layer):
                 "Each key/value head serves the same number of query heads, so num_heads must be "
                 f"a multiple of num_kv_heads; got {num_heads} and {self.num_kv_heads}."
             )
+        if window is not None and not causal:
+            raise ValueError(f"A window needs causal=True; got window={window} with causal=False.")
         if dropout:
             self.probability_dropout = keras.layers.Dropout(
                 dropout, dtype=self.dtype_policy, name="probability_dropout"
@@ -114,19 +129,19 @@ class MultiHeadAttention(Layer):
         else:
             self.qkv = self._dense(query_dim + key_value_dim, "qkv", x_shape)
         self.output_projection = self._dense(
-            hidden_dim, "output", (*x_shape[:-1], query_dim), self.output_initializer
+            hidden_dim,
+            "output",
+            (*x_shape[:-1], query_dim),
+            use_bias=self.output_bias,
+            kernel_initializer=self.output_initializer,
         )
-        if self.position is not None and not self.position.built:
-            self.position.build((*x_shape[:-1], self.num_heads, self.head_dim))
+        for layer in (self.position, self.query_norm, self.key_norm):
+            if layer is not None and not layer.built:
+                layer.build((*x_shape[:-1], self.num_heads, self.head_dim))
 
-    def _dense(self, units, name, input_shape, initializer=None):
-        layer = Dense(
-            units,
-            use_bias=self.use_bias,
-            kernel_initializer=initializer or self.kernel_initializer,
-            dtype=self.dtype_policy,
-            name=name,
-        )
+    def _dense(self, units, name, input_shape, **others):
+        usual = {"use_bias": self.use_bias, "kernel_initializer": self.kernel_initializer}
+        layer = Dense(units, **usual | others, dtype=self.dtype_policy, name=name)
         layer.build(input_shape)
         return layer
 
@@ -197,6 +212,10 @@ class MultiHeadAttention(Layer):
         query = self._split_heads(rows[:, :query_dim], self.num_heads, x)
         key = self._split_heads(rows[:, query_dim : query_dim + kv_dim], self.num_kv_heads, x)
         value = self._split_heads(rows[:, query_dim + kv_dim :], self.num_kv_heads, x)
+        if self.query_norm is not None:
+            query = self.query_norm(query)
+        if self.key_norm is not None:
+            key = self.key_norm(key)
         if self.position is not None:
             query, key = (  # a position of another dtype policy answers in that
                 ops.cast(self.position.rotate(x, start=start), self.compute_dtype)
@@ -213,23 +232,27 @@ class MultiHeadAttention(Layer):
         drop = bool(training) and self.dropout > 0
         write_out = drop or backend.writes_attention_out(query, key_length)
         is_causal = self.causal and not self.is_cross
+        window = self.window
+        if isinstance(key_length, int) and window is not None and key_length <= window:
+            window = None
         # The kernel's own causal mask needs queries and keys to start together.
-        if is_causal and _is_zero(start) and mask is None and bias is None and not write_out:
+        is_plain = is_causal and _is_zero(start) and window is mask is bias is None
+        if is_plain and not write_out:
             attended = backend.attention(query, key, value, is_causal=True, scale=self.scale)
             return ops.cast(attended, self.compute_dtype)
-        if mask is not None:  # a causal mask hides nothing but the future
-            future = masks.causal_mask(query_length, key_length, start) if is_causal else None
-            mask = masks.open_empty_rows(masks.combine_masks(future, mask))
+        if mask is not None:  # a causal mask leaves each query something to see
+            seen = masks.causal_mask(query_length, key_length, start, window) if is_causal else None
+            mask = masks.open_empty_rows(masks.combine_masks(seen, mask))
         elif is_causal:
-            mask = masks.causal_mask(query_length, key_length, start)
+            mask = masks.causal_mask(query_length, key_length, start, window)
         groups = self.num_heads // self.num_kv_heads
-        query = _fold(query, groups)
-        bias, mask = (_fold_rows(x, groups, query_length) for x in (bias, mask))
+        query = fold(query, groups)
+        bias, mask = (fold_rows(x, groups, query_length) for x in (bias, mask))
         if write_out:
             attended = self._attend_in_the_open(query, key, value, bias, mask, drop)
         else:
             attended = backend.attention(query, key, value, bias, mask, scale=self.scale)
-        return _unfold(ops.cast(attended, self.compute_dtype), groups)
+        return unfold(ops.cast(attended, self.compute_dtype), groups)
 
     def _attend_in_the_open(self, query, key, value, bias, mask, drop):
         if self.compute_dtype == "float16":  # XLA would add up in float16
@@ -260,43 +283,6 @@ class MultiHeadAttention(Layer):
 
 def _is_zero(start):
     return isinstance(start, int) and start == 0
-
-
-def _fold(query, groups):
-    """Put the heads that share a key's head below one another: they are more queries of it.
-
-    `(batch, length, heads, head_dim)` to `(batch, groups * length, heads / groups, head_dim)`.
-    """
-    if groups == 1:
-        return query
-    batch_size, (num_heads, head_dim) = ops.shape(query)[0], query.shape[2:]
-    heads = num_heads // groups
-    query = ops.reshape(query, (batch_size, -1, heads, groups, head_dim))
-    return ops.reshape(ops.transpose(query, (0, 3, 1, 2, 4)), (batch_size, -1, heads, head_dim))
-
-
-def _unfold(attended, groups):
-    """The way back from `_fold`."""
-    if groups == 1:
-        return attended
-    batch_size, (heads, head_dim) = ops.shape(attended)[0], attended.shape[2:]
-    attended = ops.reshape(attended, (batch_size, groups, -1, heads, head_dim))
-    attended = ops.transpose(attended, (0, 2, 3, 1, 4))
-    return ops.reshape(attended, (batch_size, -1, heads * groups, head_dim))
-
-
-def _fold_rows(scores, groups, query_length):
-    """A bias or a mask for what `_fold` makes of the queries."""
-    if scores is None or groups == 1:
-        return scores
-    heads, rows = scores.shape[1:3]
-    if heads == 1:
-        return scores if rows == 1 else ops.tile(scores, (1, 1, groups, 1))
-    if rows == 1:
-        shape = (ops.shape(scores)[0], heads, query_length, ops.shape(scores)[-1])
-        scores = ops.broadcast_to(scores, shape)
-    shape = (ops.shape(scores)[0], heads // groups, groups * query_length, ops.shape(scores)[-1])
-    return ops.reshape(scores, shape)
 
 
 def _swap(x):

@@ -159,3 +159,49 @@ class TransformerBlock(Layer):
     def compute_output_spec(self, x, *args, cache=None, **kwargs):
         output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
         return output if cache is None else (output, cache)
+
+
+@keras.saving.register_keras_serializable("zoo")
+class ParallelBlock(TransformerBlock):
+    """Attention and feed-forward side by side: `x + f(norm(x)) + g(norm(x))`, each with a norm.
+
+    Wang and Komatsuzaki, 2021 (GPT-J); with two norms, Black et al., 2022 (GPT-NeoX),
+    https://arxiv.org/abs/2204.06745.
+
+    Args:
+        attention, feed_forward, norm, norm_epsilon, dropout: those of `TransformerBlock`.
+
+    Call arguments and result are those of `TransformerBlock`, without a context.
+    """
+
+    def __init__(
+        self, attention, feed_forward, norm="layer", norm_epsilon=1e-5, dropout=0.0, **kwargs
+    ):
+        super().__init__(
+            attention,
+            feed_forward,
+            norm=norm,
+            norm_epsilon=norm_epsilon,
+            dropout=dropout,
+            **kwargs,
+        )
+
+    def build(self, x_shape):  # Keras wants an argument of `call` for each shape
+        super().build(x_shape)
+
+    def call(self, x, padding_mask=None, attention_mask=None, cache=None, start=0, training=None):
+        cache = None if cache is None else dict(cache)
+        attended = self.attention(
+            self.attention_norm(x),
+            padding_mask=padding_mask,
+            attention_mask=attention_mask,
+            cache=None if cache is None else cache["attention"],
+            start=start,
+            training=training,
+        )
+        if cache is not None:
+            attended, cache["attention"] = attended
+        fed = self.feed_forward(self.feed_forward_norm(x))
+        x = x + self.residual_dropout(attended, training=training)
+        x = x + self.residual_dropout(fed, training=training)
+        return x if cache is None else (x, cache)

@@ -49,19 +49,26 @@ class SegmentEmbedding(Layer):
 
 @keras.saving.register_keras_serializable("zoo")
 class Pooler(Layer):
-    """`tanh(W h + b)` of the first position, which stands for the whole row.
+    """`f(W h + b)` of the first position, which stands for the whole row.
 
     Devlin et al., 2019, https://arxiv.org/abs/1810.04805
+
+    Args:
+        activation: the name of f.
 
     Call arguments:
         hidden: `(batch, length, hidden_dim)`; the result is `(batch, hidden_dim)`.
     """
 
+    def __init__(self, activation="tanh", **kwargs):
+        super().__init__(**kwargs)
+        self.activation = activation
+
     def build(self, hidden_shape):
         self.dense = _dense(self, hidden_shape[-1], hidden_shape)
 
     def call(self, hidden):
-        return ops.tanh(self.dense(hidden[:, 0]))
+        return get_activation(self.activation)(self.dense(hidden[:, 0]))
 
     def compute_output_spec(self, hidden):
         return keras.KerasTensor((hidden.shape[0], hidden.shape[-1]), dtype=self.compute_dtype)

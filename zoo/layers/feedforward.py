@@ -17,9 +17,28 @@ def gelu_tanh(x):
     return ops.gelu(x, approximate=True)
 
 
+@keras.saving.register_keras_serializable("zoo")
+def quick_gelu(x):
+    """GELU by a sigmoid, as Hendrycks and Gimpel, 2016, have it, too."""
+    return x * ops.sigmoid(1.702 * x)
+
+
+@keras.saving.register_keras_serializable("zoo")
+def relu_squared(x):
+    """The square of a ReLU: So et al., 2021, https://arxiv.org/abs/2109.08668."""
+    return ops.square(ops.relu(x))
+
+
+OWN = {function.__name__: function for function in (gelu_tanh, quick_gelu, relu_squared)}
+ACTIVATIONS = (
+    *("gelu", "relu", "relu6", "silu", "tanh", "sigmoid", "mish", "linear"),
+    *OWN,
+)
+
+
 def get_activation(name):
     """A Keras activation by name; `"gelu"` is exact, `"gelu_tanh"` is the approximation."""
-    return gelu_tanh if name == "gelu_tanh" else keras.activations.get(name)
+    return OWN[name] if isinstance(name, str) and name in OWN else keras.activations.get(name)
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -30,7 +49,7 @@ class FeedForward(Layer):
 
     Args:
         mlp_dim: int, the inner width.
-        activation: `"relu"`, `"gelu"`, `"gelu_tanh"` or any Keras activation's name.
+        activation: one of `ACTIVATIONS`, or any Keras activation's name.
         use_bias: bool.
         kernel_initializer: for the first kernel.
         output_initializer: for the second kernel; None for `kernel_initializer`.
@@ -84,17 +103,18 @@ class FeedForward(Layer):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class SwiGLU(FeedForward):
-    """`W3 (silu(W1 x) * W2 x)`: a feed-forward whose inner units are gated.
+class GatedFeedForward(FeedForward):
+    """`W3 (f(W1 x) * W2 x)`: a feed-forward whose inner units are gated.
 
     Shazeer, 2020, https://arxiv.org/abs/2002.05202. W1 and W2 are one fused kernel, so `inner`
     is `2 * mlp_dim` wide: first the gate, then the value.
 
     Args:
         mlp_dim: int, the inner width; two thirds of a plain feed-forward's keeps the size equal.
+        activation, use_bias and others: those of `FeedForward`.
     """
 
-    def __init__(self, mlp_dim, activation="silu", use_bias=False, **kwargs):
+    def __init__(self, mlp_dim, activation="gelu_tanh", use_bias=False, **kwargs):
         super().__init__(mlp_dim, activation=activation, use_bias=use_bias, **kwargs)
 
     def build(self, x_shape):
@@ -105,3 +125,11 @@ class SwiGLU(FeedForward):
     def activate(self, x):
         gate, value = ops.split(x, 2, axis=-1)
         return self.activation(gate) * value
+
+
+@keras.saving.register_keras_serializable("zoo")
+class SwiGLU(GatedFeedForward):
+    """A `GatedFeedForward` whose gate is `silu`."""
+
+    def __init__(self, mlp_dim, activation="silu", use_bias=False, **kwargs):
+        super().__init__(mlp_dim, activation=activation, use_bias=use_bias, **kwargs)

@@ -3,19 +3,24 @@
 from keras import ops
 
 
-def causal_mask(query_length, key_length, start=0):
+def causal_mask(query_length, key_length, start=0, window=None):
     """Let each query see its own position and everything before it.
 
     Args:
         query_length, key_length: ints.
         start: position of the first query among the keys: an int, or a `(batch,)` int tensor
             when every row of the batch stands at a position of its own.
+        window: int, how many positions a query sees, its own among them; None for all.
 
     Returns:
         Boolean `(1 or batch, 1, query_length, key_length)`.
     """
     query_position = positions(start, query_length)[:, None, :, None]
-    return query_position >= ops.arange(key_length, dtype="int32")
+    key_position = ops.arange(key_length, dtype="int32")
+    mask = query_position >= key_position
+    if window is not None:
+        mask = ops.logical_and(mask, query_position < key_position + window)
+    return mask
 
 
 def padding_mask_to_attention(padding_mask):

@@ -1,9 +1,9 @@
 """Where a token stands, told to a Transformer in the five usual ways.
 
 `PositionEmbedding` and `SinusoidalPositions` make vectors that are added to the token embeddings.
-`RotaryEmbedding`, `ALiBi` and `RelativePositionBias` act inside attention: they are given to
-`MultiHeadAttention(position=...)`, which asks them to `rotate` queries and keys and for a `bias`
-on the scores.
+`ALiBi`, `RelativePositionBias` and the `RotaryEmbedding` of `rotary.py` act inside attention: they
+are given to `MultiHeadAttention(position=...)`, which asks them to `rotate` queries and keys and
+for a `bias` on the scores.
 """
 
 import math
@@ -49,12 +49,7 @@ class PositionEmbedding(Layer):
 
     def call(self, x, start=0):
         length = x.shape[1] if x.shape[1] is not None else ops.shape(x)[1]
-        if isinstance(length, int) and length > self.max_length:
-            raise ValueError(
-                f"This model reads at most {self.max_length} tokens at once (max_length); got a "
-                f"sequence of {length}. Shorten or split the text, or build the model with a "
-                "larger max_length."
-            )
+        check_length(length, self.max_length)
         table = ops.cast(self.embeddings, self.compute_dtype)
         if isinstance(start, int) and start == 0:
             return table[None, :length, :]
@@ -74,6 +69,8 @@ class SinusoidalPositions(Layer):
 
     Args:
         base: float.
+        interleaved: bool; False puts the sines before all cosines, at features i and d/2 + i, as
+            the paper's own code has it, Marian and Pegasus.
 
     Call arguments:
         x: `(batch, length, hidden_dim)`, `hidden_dim` even.
@@ -86,9 +83,10 @@ class SinusoidalPositions(Layer):
         ValueError: if `hidden_dim` is odd.
     """
 
-    def __init__(self, base=10_000, **kwargs):
+    def __init__(self, base=10_000, interleaved=True, **kwargs):
         super().__init__(**kwargs)
         self.base = base
+        self.interleaved = interleaved
 
     def build(self, x_shape):
         if len(x_shape) != 3:
@@ -96,11 +94,13 @@ class SinusoidalPositions(Layer):
                 "SinusoidalPositions are added to embeddings (batch, length, hidden_dim); got an "
                 f"input of shape {tuple(x_shape)}."
             )
-        _require_even(self, x_shape[-1], "hidden_dim", x_shape)
+        require_even(self, x_shape[-1], "hidden_dim", x_shape)
 
     def call(self, x, start=0):
-        angle = _angles(masks.positions(start, ops.shape(x)[1]), x.shape[-1], self.base)
-        wave = ops.stack([ops.sin(angle), ops.cos(angle)], axis=-1)  # (1 or batch, length, d/2, 2)
+        position = ops.cast(masks.positions(start, ops.shape(x)[1]), "float32")
+        angle = position[:, :, None] * frequencies(x.shape[-1], self.base)
+        # (1 or batch, length, d/2, 2), or 2 before d/2
+        wave = ops.stack([ops.sin(angle), ops.cos(angle)], axis=-1 if self.interleaved else -2)
         return ops.cast(ops.reshape(wave, (*ops.shape(angle)[:2], x.shape[-1])), self.compute_dtype)
 
     def compute_output_spec(self, x, start=0):
@@ -127,45 +127,6 @@ class AttentionPosition(Layer):
             key: `(batch, key_length, kv_heads, head_dim)`, already turned.
         """
         return None
-
-
-@keras.saving.register_keras_serializable("zoo")
-class RotaryEmbedding(AttentionPosition):
-    """Rotate feature pairs so that attention scores depend only on distance.
-
-    Su et al., 2021, https://arxiv.org/abs/2104.09864. Feature i is paired with feature
-    i + head_dim/2, as in GPT-NeoX and Llama checkpoints.
-
-    Args:
-        base: float.
-
-    Call arguments:
-        x: `(batch, length, heads, head_dim)`, `head_dim` even.
-        start: position of `x[:, 0]`, an int or `(batch,)` int tensor; nonzero when decoding from
-            a cache.
-
-    Raises:
-        ValueError: if `head_dim` is odd.
-    """
-
-    def __init__(self, base=10_000, **kwargs):
-        super().__init__(**kwargs)
-        self.base = base
-
-    def rotate(self, x, start=0):
-        return self(x, start=start)
-
-    def call(self, x, start=0):
-        _require_even(self, x.shape[-1], "head_dim", x.shape)
-        angle = _angles(masks.positions(start, ops.shape(x)[1]), x.shape[-1], self.base)
-        cos = ops.cos(angle)[:, :, None, :]  # (1 or batch, length, 1, head_dim/2)
-        sin = ops.sin(angle)[:, :, None, :]
-        first, second = ops.split(ops.cast(x, "float32"), 2, axis=-1)
-        rotated = ops.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
-        return ops.cast(rotated, x.dtype)
-
-    def compute_output_spec(self, x, start=0):
-        return keras.KerasTensor(x.shape, dtype=x.dtype)
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -243,11 +204,10 @@ class RelativePositionBias(AttentionPosition):
         return bucket + num_buckets * is_after if self.bidirectional else bucket
 
 
-def _angles(position, dim, base):
-    """`(1 or batch, length)` positions to `(1 or batch, length, dim / 2)` angles in radians."""
+def frequencies(dim, base):
+    """Radians from one position to the next, `(dim / 2,)`: `base^(-2i/dim)` for pair i."""
     # Made where it is used: a NumPy array would go to the GPU in every layer.
-    frequency = ops.exp(-math.log(base) / dim * ops.arange(0, dim, 2, dtype="float32"))
-    return ops.cast(position, "float32")[:, :, None] * frequency
+    return ops.exp(-math.log(base) / dim * ops.arange(0, dim, 2, dtype="float32"))
 
 
 def _distance(query_length, key_length, start):
@@ -256,7 +216,16 @@ def _distance(query_length, key_length, start):
     return query_position - ops.arange(key_length, dtype="int32")
 
 
-def _require_even(layer, dim, what, shape):
+def check_length(length, max_length):
+    """Raise ValueError for more tokens than a model reads at once; nothing for unknown lengths."""
+    if isinstance(length, int) and length > max_length:
+        raise ValueError(
+            f"This model reads at most {max_length} tokens at once (max_length); got a sequence of "
+            f"{length}. Shorten or split the text, or build the model with a larger max_length."
+        )
+
+
+def require_even(layer, dim, what, shape):
     if dim % 2:
         raise ValueError(
             f"{type(layer).__name__} works on pairs of features, so {what} must be even; got {dim} "

@@ -52,7 +52,7 @@ class Backbone(TokenModel):
         family: what a config calls it.
         tasks: names of the tasks that it can do.
         arguments: `{name: what it may be}` of the arguments that it may take; see `zoo.arguments`.
-        head: a `Dense` to the vocabulary, or None where the head is the tied table.
+        head: a layer to the vocabulary, with a `kernel`; None where it is the tied table as it is.
         right_padded: names of masks whose padding stands on the right, where causality hides it.
         is_recurrent: bool, whether what it keeps of the tokens before is a state, which has no
             length, and which padding would change.
@@ -102,6 +102,22 @@ class Backbone(TokenModel):
         super().__init__(*args, **kwargs)
         self.dtype_policy = keras.dtype_policies.get(dtype)  # a functional model forgets its own
         self.head = None
+
+    @classmethod
+    def check_together(cls, arguments, source):
+        """Raise ValueError for arguments, all of them or some, that do not go together.
+
+        Args:
+            arguments: `{name: value}`, each of which is sound by itself.
+            source: str, what an error is about.
+        """
+        num_heads, hidden_dim = arguments.get("num_heads"), arguments.get("hidden_dim")
+        is_free = arguments.get("head_dim") is not None
+        if num_heads and hidden_dim and hidden_dim % num_heads and not is_free:
+            raise ValueError(
+                f"{source}: hidden_dim must be a multiple of num_heads; got {hidden_dim} and "
+                f"{num_heads}."
+            )
 
     def logits(self, hidden):
         """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)`."""

@@ -4,8 +4,9 @@ from typing import Any
 
 import keras
 
-from zoo.arguments import Integer
+from zoo.arguments import Choice, Integer
 from zoo.layers.encoder_parts import SegmentEmbedding
+from zoo.layers.feedforward import ACTIVATIONS
 from zoo.layers.initializers import Normal
 from zoo.models.base import ENCODER_TASKS, Backbone, token_inputs
 from zoo.models.parts import Parts
@@ -27,6 +28,7 @@ class BERT(Backbone):
         mlp_dim: int, or None for `4 * hidden_dim`.
         max_length: int, the longest sequence in tokens.
         num_segments: int, how many texts may be told apart in a row; 0 for none.
+        activation: a name from `zoo.layers.feedforward.ACTIVATIONS`, of the feed-forward.
         dropout: float, on embeddings and residual branches, in training.
         attention_dropout: float, on attention probabilities. Above 0 it leaves the fused kernel.
         norm_epsilon: float.
@@ -43,7 +45,10 @@ class BERT(Backbone):
 
     family = "bert"
     tasks = ENCODER_TASKS
-    arguments = Backbone.arguments | {"num_segments": Integer(0, 2**8)}
+    arguments = Backbone.arguments | {
+        "num_segments": Integer(0, 2**8),
+        "activation": Choice(*ACTIVATIONS),
+    }
 
     def __init__(
         self,
@@ -54,6 +59,7 @@ class BERT(Backbone):
         mlp_dim: int | None = None,
         max_length: int = 512,
         num_segments: int = 2,
+        activation: str = "gelu",
         dropout: float = 0.1,
         attention_dropout: float = 0.0,
         norm_epsilon: float = 1e-12,
@@ -77,7 +83,7 @@ class BERT(Backbone):
                 f"block_{i}",
                 parts.attention(kernel_initializer=Normal(0.02)),
                 parts.feed_forward(
-                    mlp_dim or 4 * hidden_dim, "gelu", kernel_initializer=Normal(0.02)
+                    mlp_dim or 4 * hidden_dim, activation, kernel_initializer=Normal(0.02)
                 ),
             )
             for i in range(num_layers)
@@ -106,6 +112,7 @@ class BERT(Backbone):
         self.max_length = max_length
         self.hidden_dim = hidden_dim
         self.norm_epsilon = norm_epsilon
+        self.transform_activation = activation  # of the masked language model's head
 
     @property
     def has_plain_head(self):

@@ -1,6 +1,7 @@
 """What models that predict the next token share: a stack of causal blocks, its cache, its head."""
 
-from zoo.models.base import Backbone, token_inputs
+from zoo.layers.positions import check_length
+from zoo.models.base import Backbone, as_inputs, token_inputs
 
 
 class Decoder(Backbone):
@@ -27,6 +28,9 @@ class Decoder(Backbone):
 
     Returns:
         Hidden states `(batch, length, hidden_dim)`, to be ignored at padding.
+
+    Raises:
+        ValueError: more than `max_length` tokens.
     """
 
     right_padded = ("padding_mask",)
@@ -65,6 +69,10 @@ class Decoder(Backbone):
         self.hidden_dim = token_embedding.output_dim
         self.max_length = max_length
 
+    def call(self, inputs, training=None, mask=None):
+        check_length(as_inputs(inputs)["token_ids"].shape[1], self.max_length)
+        return super().call(inputs, training=training, mask=mask)
+
     def make_cache(self, batch_size, length):
         """Empty keys and values of every block for `length` positions."""
         return [block.make_cache(batch_size, length) for block in self.blocks]
@@ -81,6 +89,7 @@ class Decoder(Backbone):
         Returns:
             Hidden states `(batch, length, hidden_dim)` and the updated cache.
         """
+        check_length(token_ids.shape[1], self.max_length)
         x = self.token_embedding(token_ids)
         if self.position_embedding is not None:
             x = x + self.position_embedding(x, start=start)

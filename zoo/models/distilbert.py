@@ -18,6 +18,7 @@ class DistilBERT(BERT):
     """
 
     family = "distilbert"
+    default_pooling = "first_relu"
 
     def __init__(
         self,
@@ -27,6 +28,7 @@ class DistilBERT(BERT):
         hidden_dim: int = 768,
         mlp_dim: int | None = None,
         max_length: int = 512,
+        activation: str = "gelu",
         dropout: float = 0.1,
         attention_dropout: float = 0.0,
         norm_epsilon: float = 1e-12,

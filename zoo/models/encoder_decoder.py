@@ -18,11 +18,12 @@ class EncoderDecoder(Backbone):
         embedding_scale: float, by which embeddings are multiplied.
         encoder_positions, decoder_positions: layers whose vectors are added to the embeddings; None
             where positions act inside attention.
+        encoder_embedding_norm, decoder_embedding_norm: layers that follow, or None.
         embedding_dropout: a layer, of both sides.
         encoder_blocks: a list of `TransformerBlock`.
         decoder_blocks: a list of `TransformerBlock` with a causal and a cross-attention.
         encoder_norm, decoder_norm: the last layers; None after post-norm blocks.
-        head: a `Dense` to the vocabulary, built; None where the head is the tied table.
+        head: a `Dense` or a `TiedHead`, built; None where the head is the tied table as it is.
         max_length: int, the longest source and the longest target in tokens.
         dtype: the dtype policy of all layers.
 
@@ -51,21 +52,26 @@ class EncoderDecoder(Backbone):
         embedding_scale=1.0,
         encoder_positions=None,
         decoder_positions=None,
+        encoder_embedding_norm=None,
+        decoder_embedding_norm=None,
         encoder_norm=None,
         decoder_norm=None,
         head=None,
         dtype=None,
         **kwargs,
     ):
+        def embed(name, embedding, positions, norm):
+            x = embedding(inputs[name]) * embedding_scale
+            x = x if positions is None else x + positions(x)
+            return embedding_dropout(x if norm is None else norm(x))
+
         inputs = pair_inputs()
-        x = token_embedding(inputs["token_ids"]) * embedding_scale
-        x = embedding_dropout(x if encoder_positions is None else x + encoder_positions(x))
+        x = embed("token_ids", token_embedding, encoder_positions, encoder_embedding_norm)
         for block in encoder_blocks:
             x = block(x, padding_mask=inputs["padding_mask"])
         memory = x if encoder_norm is None else encoder_norm(x)
 
-        x = target_embedding(inputs["decoder_token_ids"]) * embedding_scale
-        x = embedding_dropout(x if decoder_positions is None else x + decoder_positions(x))
+        x = embed("decoder_token_ids", target_embedding, decoder_positions, decoder_embedding_norm)
         for block in decoder_blocks:
             x = block(x, context=memory, context_padding_mask=inputs["padding_mask"])
         outputs = x if decoder_norm is None else decoder_norm(x)
@@ -77,6 +83,8 @@ class EncoderDecoder(Backbone):
         self.head = head
         self.encoder_positions = encoder_positions
         self.decoder_positions = decoder_positions
+        self.encoder_embedding_norm = encoder_embedding_norm
+        self.decoder_embedding_norm = decoder_embedding_norm
         self.encoder_blocks = encoder_blocks
         self.decoder_blocks = decoder_blocks
         self.encoder_norm = encoder_norm
@@ -95,7 +103,9 @@ class EncoderDecoder(Backbone):
         Returns:
             Hidden states `(batch, source_length, hidden_dim)`.
         """
-        x = self._embed(token_ids, self.token_embedding, self.encoder_positions, 0)
+        x = self._embed(
+            token_ids, self.token_embedding, self.encoder_positions, self.encoder_embedding_norm, 0
+        )
         for block in self.encoder_blocks:
             x = block(x, padding_mask=padding_mask)
         return x if self.encoder_norm is None else self.encoder_norm(x)
@@ -133,7 +143,13 @@ class EncoderDecoder(Backbone):
         Returns:
             Hidden states `(batch, length, hidden_dim)` and the updated cache.
         """
-        x = self._embed(token_ids, self.target_embedding, self.decoder_positions, start)
+        x = self._embed(
+            token_ids,
+            self.target_embedding,
+            self.decoder_positions,
+            self.decoder_embedding_norm,
+            start,
+        )
         new_cache = []
         for block, own, of_source in zip(self.decoder_blocks, cache, context, strict=True):
             both = {"attention": own, "cross_attention": of_source}
@@ -141,9 +157,10 @@ class EncoderDecoder(Backbone):
             new_cache.append(both["attention"])
         return x if self.decoder_norm is None else self.decoder_norm(x), new_cache
 
-    def _embed(self, token_ids, embedding, positions, start):
+    def _embed(self, token_ids, embedding, positions, norm, start):
         x = embedding(token_ids) * self.embedding_scale
-        return x if positions is None else x + positions(x, start=start)
+        x = x if positions is None else x + positions(x, start=start)
+        return x if norm is None else norm(x)
 
 
 def pair_inputs():

@@ -5,6 +5,7 @@ import keras
 from zoo.layers import (
     FeedForward,
     MultiHeadAttention,
+    ParallelBlock,
     PositionEmbedding,
     TokenEmbedding,
     TransformerBlock,
@@ -81,5 +82,56 @@ class Parts:
             name=name,
         )
 
+    def parallel_block(self, name, attention, feed_forward):
+        return ParallelBlock(
+            attention,
+            feed_forward,
+            norm=self.norm_kind,
+            norm_epsilon=self.norm_epsilon,
+            dropout=self.dropout,
+            dtype=self.dtype,
+            name=name,
+        )
+
+    def encoder_blocks(self, count, attention, feed_forward, position=None):
+        """Blocks that see both ways.
+
+        Args:
+            count: int.
+            attention: `(name, **arguments) -> MultiHeadAttention`.
+            feed_forward: `() -> FeedForward`.
+            position: what acts inside attention, shared by all blocks, or None.
+        """
+        return [
+            self.block(
+                f"encoder_block_{i}", attention("attention", position=position), feed_forward()
+            )
+            for i in range(count)
+        ]
+
+    def decoder_blocks(self, count, attention, feed_forward, position=None):
+        """Causal blocks that attend to an encoder's output; as `encoder_blocks`."""
+        return [
+            self.block(
+                f"decoder_block_{i}",
+                attention("attention", causal=True, position=position),
+                feed_forward(),
+                attention("cross_attention"),
+            )
+            for i in range(count)
+        ]
+
     def norm(self, name):
         return NORMS[self.norm_kind](epsilon=self.norm_epsilon, dtype=self.dtype, name=name)
+
+    def head(self, vocab_size, hidden_dim, initializer, use_bias=False):
+        """The head of a model whose embeddings have another table, built: only tasks call it."""
+        head = keras.layers.Dense(
+            vocab_size,
+            use_bias=use_bias,
+            kernel_initializer=initializer,
+            dtype=self.dtype,
+            name="head",
+        )
+        head.build((None, hidden_dim))
+        return head

@@ -30,6 +30,7 @@ class RoBERTa(BERT):
         hidden_dim: int,
         mlp_dim: int | None = None,
         max_length: int = 512,
+        activation: str = "gelu",
         dropout: float = 0.1,
         attention_dropout: float = 0.0,
         norm_epsilon: float = 1e-5,
@@ -37,3 +38,4 @@ class RoBERTa(BERT):
         **kwargs,
     ) -> None:
         super().__init__(**self._arguments, num_segments=0)
+        self.transform_activation = "gelu"  # whatever that of the blocks is

@@ -76,11 +76,10 @@ class Transformer(EncoderDecoder):
         dtype = parts.dtype
         mlp_dim = mlp_dim or 4 * hidden_dim
 
-        def make_block(name, attention, cross_attention=None):
-            feed_forward = parts.feed_forward(
+        def make_feed_forward():
+            return parts.feed_forward(
                 mlp_dim, "relu", kernel_initializer=glorot(hidden_dim, mlp_dim)
             )
-            return parts.block(name, attention, feed_forward, cross_attention)
 
         def make_attention(name, **arguments):
             kernel_initializer = glorot(hidden_dim, hidden_dim)
@@ -99,24 +98,20 @@ class Transformer(EncoderDecoder):
         super().__init__(
             token_embedding=token_embedding,
             target_embedding=token_embedding if tied else make_embedding("target_embedding"),
-            head=None if tied else make_head(vocab_size, hidden_dim, dtype),
+            head=None
+            if tied
+            else parts.head(vocab_size, hidden_dim, glorot(hidden_dim, vocab_size), use_bias=True),
             embedding_scale=hidden_dim**0.5,
             embedding_dropout=parts.embedding_dropout(),
             encoder_positions=encoder_positions,
-            encoder_blocks=[
-                make_block(f"encoder_block_{i}", make_attention("attention", position=encoder_bias))
-                for i in range(num_layers)
-            ],
+            encoder_blocks=parts.encoder_blocks(
+                num_layers, make_attention, make_feed_forward, encoder_bias
+            ),
             encoder_norm=parts.norm("encoder_norm") if pre_norm else None,
             decoder_positions=decoder_positions,
-            decoder_blocks=[
-                make_block(
-                    f"decoder_block_{i}",
-                    make_attention("attention", causal=True, position=decoder_bias),
-                    make_attention("cross_attention"),
-                )
-                for i in range(num_layers)
-            ],
+            decoder_blocks=parts.decoder_blocks(
+                num_layers, make_attention, make_feed_forward, decoder_bias
+            ),
             decoder_norm=parts.norm("decoder_norm") if pre_norm else None,
             max_length=max_length,
             dtype=dtype,
@@ -139,14 +134,6 @@ def make_positions(kind, side, max_length, num_heads, dtype):
         bias.build()  # here, under its own name: the blocks share it
         return None, bias
     raise ValueError(f"position must be one of {', '.join(POSITIONS)}; got {kind!r}.")
-
-
-def make_head(vocab_size, hidden_dim, dtype):
-    head = keras.layers.Dense(
-        vocab_size, kernel_initializer=glorot(hidden_dim, vocab_size), dtype=dtype, name="head"
-    )
-    head.build((None, hidden_dim))  # here, under its own name: only tasks call it
-    return head
 
 
 def glorot(fan_in, fan_out):

@@ -7,8 +7,9 @@ from typing import Any, Self
 import keras
 
 from zoo import optimizers
-from zoo.arguments import check_values, shown, taken
+from zoo.arguments import check_values, taken
 from zoo.backends import backend
+from zoo.checks import shown
 from zoo.data.checks import as_array
 from zoo.data.encoding import encoded
 from zoo.data.sources import holds_numbers, texts_of
@@ -39,11 +40,13 @@ class Task(Runs, backend.Trainer, TokenModel):
         arguments: `{name: what it may be}` of the other arguments that it takes, from a config
             too; see `zoo.arguments`.
         heads: names of the layers that it puts on a backbone and that have weights.
+        source: `"hf://owner/name@commit"` that its weights were fetched from, or None.
     """
 
     task_name = None
     arguments = MappingProxyType({})
     heads = ()
+    source = None
 
     def __new__(cls, *args, **kwargs):
         instance = super().__new__(cls, *args, **kwargs)

@@ -19,6 +19,7 @@ from zoo.generation.decoder import context_length
 from zoo.layers import token_nats
 from zoo.models.base import Backbone, token_inputs
 from zoo.objectives import PackedCausalLM, next_token_rows, packed_batches
+from zoo.tasks.chatting import CHAT_TEMPLATE, ChattingTask
 from zoo.tasks.language_model import LanguageModel
 from zoo.tasks.stateful import StatefulRuns
 from zoo.tasks.windows import scored_arrays, windows_of
@@ -29,7 +30,7 @@ SCORE_BATCH = 8
 
 
 @keras.saving.register_keras_serializable("zoo")
-class CausalLM(WritingTask, StatefulRuns, LanguageModel):
+class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
     """A backbone and its tied head: token ids to logits of the next token.
 
     `fit`, `evaluate` and `predict` take strings, arrays or any Keras dataset. Strings are packed
@@ -44,6 +45,8 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         stateful: bool, whether `fit` and `evaluate` read their text as one stream, each batch going
             on from the states in which the last one ended: truncated backpropagation through time,
             for recurrent backbones. See `zoo.tasks.stateful`.
+        chat_template: str, the Jinja text by which `chat` writes messages; None for a model that
+            was not made for conversations.
 
     Call arguments:
         inputs: token ids, int `(batch, length)`, or a dict of `token_ids` and `padding_mask`.
@@ -58,7 +61,11 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
     """
 
     task_name = "causal_lm"
-    arguments = LanguageModel.arguments | {"sequence_length": LENGTH, "stateful": Boolean()}
+    arguments = LanguageModel.arguments | {
+        "sequence_length": LENGTH,
+        "stateful": Boolean(),
+        "chat_template": CHAT_TEMPLATE,
+    }
 
     def __init__(
         self,
@@ -66,6 +73,7 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         tokenizer: Tokenizer | None = None,
         sequence_length: int | None = None,
         stateful: bool = False,
+        chat_template: str | None = None,
         **kwargs,
     ) -> None:
         sampler = kwargs.pop("sampler", None)  # of `compile`, kept with the task
@@ -79,6 +87,7 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         super().__init__(backbone, tokenizer, inputs=inputs, outputs=outputs, **kwargs)
         self.sequence_length = sequence_length
         self.stateful = stateful
+        self.chat_template = chat_template
         self.start_carrying()
         self.start_writing(sampler)
         self._score = backend.compile_function(self, self._row_nats)
@@ -97,7 +106,7 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         weights = None if sample_weight is None else checked_weights(sample_weight, len(x))
         documents, weights = with_tokens(self.encode(x), weights)
         objective = PackedCausalLM(self.row_length, self._separator(), drop_remainder=training)
-        arrays = objective(documents, weights)
+        arrays = objective(self.begun(documents), weights)
         return FullRows(dict(zip(("token_ids", "labels", "weights"), arrays, strict=True)))
 
     def make_batches(self, examples, batch_size, shuffle=False, seed=None, is_fixed=False):
@@ -116,7 +125,7 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
                 weights = [1.0] * len(ids) if weights is None else weights
                 with_token = [pair for pair in zip(ids, weights, strict=True) if pair[0]]
                 is_empty = is_empty and not with_token
-                yield from with_token
+                yield from ((self.begun([ids])[0], weight) for ids, weight in with_token)
             if is_empty:
                 raise NothingToLearn("There is nothing to learn from: no text has a token.")
 
@@ -251,10 +260,19 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         """Token ids that are continued: not empty, and with room for what follows."""
         rows = prompts
         if is_text:
-            rows = self.encode(prompts)
+            rows = self.begun(self.encode(prompts))
             if not all(rows):
                 start = [self.start_of_text("Continuing an empty prompt")]
                 rows = [ids or start for ids in rows]
+        return self.fitted(rows, request)
+
+    def begun(self, documents):
+        """Token ids of texts, with what the tokenizer's file puts before each text."""
+        first_id = self.require_tokenizer().first_id
+        return documents if first_id is None else [[first_id, *ids] for ids in documents]
+
+    def fitted(self, rows, request):
+        """Rows of prompts with room for what follows, their ends alone if they may be cut."""
         most = context_length(self.backbone)
         room = most - request.max_new_tokens
         longest = max(map(len, rows), default=0)
@@ -267,7 +285,9 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         return [ids[-room:] if len(ids) > room else ids for ids in rows]
 
     def start_of_text(self, purpose):
-        """The id after which a text starts: what ends the one before it."""
+        """The id after which a text starts: the tokenizer's, or what ends the one before it."""
+        if self.tokenizer is not None and self.tokenizer.first_id is not None:
+            return self.tokenizer.first_id
         if self.special_tokens.end is None and self.special_tokens.start is not None:
             return self.special_tokens.start
         return self.special_tokens.require("end", purpose)
@@ -316,5 +336,5 @@ class CausalLM(WritingTask, StatefulRuns, LanguageModel):
         return ops.sum(ops.where(is_scored, nats, 0.0), axis=1)
 
     def get_config(self) -> dict:
-        config = {"sequence_length": self.sequence_length, "stateful": self.stateful}
+        config = {name: getattr(self, name) for name in self.arguments}
         return {**super().get_config(), **config}

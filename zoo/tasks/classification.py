@@ -16,7 +16,8 @@ from zoo.tasks.encoder_task import EncoderTask
 from zoo.tasks.problems import PROBLEMS
 from zoo.tokenizers import Tokenizer
 
-POOLINGS = ("first", "mean", "last")
+POOLERS = {"first": "tanh", "first_relu": "relu"}
+POOLINGS = (*POOLERS, "mean", "last")
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -44,8 +45,9 @@ class TextClassifier(EncoderTask):
         tokenizer: a `zoo.tokenizers.Tokenizer`; None for a model that works on token ids only.
         labels: a list of names, in the order of the logits; for a regression the names of its
             numbers, one called `score` if left out.
-        pooling: `"first"`, BERT's pooler on the first token, `"mean"` over all tokens, or the
-            `"last"` one, which has seen what a GPT has read; None for the backbone's usual one.
+        pooling: `"first"`, BERT's pooler on the first token, `"first_relu"`, DistilBERT's, `"mean"`
+            over all tokens, or the `"last"` one, which has seen what a GPT has read; None for the
+            backbone's usual one.
         head_dropout: float, on the pooled output, in training.
         problem: `"single_label"`, `"multi_label"` or `"regression"`.
 
@@ -81,17 +83,17 @@ class TextClassifier(EncoderTask):
     ) -> None:
         labels = PROBLEMS[problem].labels(labels)
         pooling = backbone.default_pooling if pooling is None else pooling
-        if pooling == "first" and backbone.reads_on:
+        if pooling in POOLERS and backbone.reads_on:
             raise ValueError(
-                "pooling='first' needs an encoder whose first output has seen the whole text; this "
-                f"{type(backbone).__name__} reads from left to right. Choose pooling='mean' or "
-                "'last'."
+                f"pooling={pooling!r} needs an encoder whose first output has seen the whole "
+                f"text; this {type(backbone).__name__} reads from left to right. Choose "
+                "pooling='mean' or 'last'."
             )
         dtype = backbone.dtype_policy
         inputs = self.symbolic_inputs(backbone)
         hidden = backbone(inputs)
-        if pooling == "first":
-            pooled = Pooler(dtype=dtype, name="pooler")(hidden)
+        if pooling in POOLERS:
+            pooled = Pooler(POOLERS[pooling], dtype=dtype, name="pooler")(hidden)
         else:
             cls = MeanPooling if pooling == "mean" else LastToken
             pooling_layer = cls(dtype=dtype, name=f"{pooling}_pooling")

@@ -25,11 +25,31 @@ class Planned:
         self.epoch = first_epoch
         self.first_step = None if steps is None else first_epoch * steps
         self.check = check
+        self.steps = steps
+        self.start = first_epoch, 0
+
+    @property
+    def state(self):
+        """What a later process needs to read the same batches."""
+        return {"seed": self.batches.seed, "num_batches": len(self.batches), "steps": self.steps}
+
+    def go_on(self, epoch, batch, state):
+        """Begin at a batch of an epoch, as the run went on that had this state.
+
+        Raises:
+            ValueError: the data are not those of that run.
+        """
+        check_same_data(state, self.state)
+        self.batches.reseed(state["seed"])
+        self.epoch, self.start = epoch, (epoch, batch)
+        if self.steps is not None:
+            self.first_step = epoch * self.steps + batch
 
     def __call__(self):
         epoch, batches = self.epoch, self.batches
         if self.first_step is None:
-            found = (batches.in_epoch(epoch, i) for i in range(len(batches)))
+            first = self.start[1] if epoch == self.start[0] else 0
+            found = (batches.in_epoch(epoch, i) for i in range(first, len(batches)))
         else:
             found = map(batches.at_step, itertools.count(self.first_step))
         for batch in found:
@@ -39,7 +59,7 @@ class Planned:
 
     def for_keras(self):
         count = len(self.batches) if self.first_step is None else None
-        return backend.adapt_batches(self, count)
+        return backend.adapt_batches(self, count, first_step=self.start[1])
 
 
 class Streamed:
@@ -51,21 +71,42 @@ class Streamed:
         is_one_shot: bool, whether there is only one pass.
         is_endless: bool, whether passes follow each other without an end, as for epochs that count
             their steps.
+        steps: int, how many batches such an epoch has.
     """
 
-    def __init__(self, read, num_batches=None, is_one_shot=False, is_endless=False):
+    def __init__(self, read, num_batches=None, is_one_shot=False, is_endless=False, steps=None):
         self.read = read
+        self.steps = steps
+        self.epoch = 0
+        self.start = 0, 0
         self.num_batches = None if is_endless else num_batches
         self.is_one_shot = is_one_shot
         self.is_endless = is_endless and not is_one_shot
         self.total = None  # of a pass, when its end has been seen
         self._only = None
 
+    @property
+    def state(self):
+        """What a later process needs to read the same batches."""
+        return {"seed": None, "num_batches": self.num_batches, "steps": self.steps}
+
+    def go_on(self, epoch, batch, state):
+        """Begin at a batch of an epoch: those before it are read, and not used.
+
+        Raises:
+            ValueError: the data are not those of that run.
+        """
+        check_same_data(state, self.state)
+        self.epoch, self.start = epoch, (epoch, batch)
+
     def __call__(self):
         if self.is_one_shot:
             self._only = self._pass() if self._only is None else self._only
             return self._only
-        return self._passes() if self.is_endless else self._pass()
+        if self.is_endless:
+            epoch, batch = self.start
+            return itertools.islice(self._passes(), epoch * (self.steps or 0) + batch, None)
+        return self._pass(self.start[1] if self.epoch == self.start[0] else 0)
 
     def _passes(self):
         is_empty = False
@@ -75,10 +116,10 @@ class Streamed:
                 is_empty = False
                 yield batch
 
-    def _pass(self):
+    def _pass(self, first=0):
         # One batch ahead: so the end is known before Keras asks for what is not there.
-        waiting, count = None, 0
-        for batch in self.read():
+        waiting, count = None, first
+        for batch in itertools.islice(self.read(), first, None):
             if waiting is not None:
                 yield waiting
             waiting, count = batch, count + 1
@@ -87,7 +128,18 @@ class Streamed:
             yield waiting
 
     def for_keras(self):
-        return backend.adapt_batches(self, self.num_batches, self.is_one_shot)
+        return backend.adapt_batches(self, self.num_batches, self.is_one_shot, self.start[1])
+
+
+def check_same_data(before, now):
+    counts = [one["steps"] or one["num_batches"] for one in (before, now)]
+    is_same = before["num_batches"] == now["num_batches"] and before["steps"] == now["steps"]
+    if not is_same:
+        raise ValueError(
+            "A run goes on with the data, the batch_size and the steps_per_epoch that it began "
+            f"with: then an epoch had {counts[0]} batches, now {counts[1]}. Pass the same, or "
+            "another folder for a run of its own."
+        )
 
 
 class Epochs(keras.callbacks.Callback):

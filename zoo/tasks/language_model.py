@@ -26,7 +26,7 @@ class LanguageModel(Task):
     `loss` is the mean over real tokens, in nats; `accuracy` the share of tokens that no other had a
     larger logit than. With the usual loss, and no metrics that would need logits, steps of `fit`
     and `evaluate` never have the logits of all tokens in memory: see `head_cross_entropy`. An
-    optimizer that accumulates gradients takes the mean over its batches, not over their tokens.
+    optimizer that accumulates gradients takes the mean over the real tokens of all its batches.
 
     Attributes:
         label_smoothing: float, the share of a label's probability that all tokens share equally,

@@ -27,7 +27,10 @@ def mask_head(backbone, hidden, positions):
     dtype = backbone.dtype_policy
     taken = TakePositions(dtype=dtype, name="take_positions")(hidden, positions=positions)
     transform = PredictionTransform(
-        norm_epsilon=backbone.norm_epsilon, dtype=dtype, name="masked_lm_transform"
+        backbone.transform_activation,
+        backbone.norm_epsilon,
+        dtype=dtype,
+        name="masked_lm_transform",
     )
     return Bias(dtype=dtype, name="masked_lm_bias")(backbone.logits(transform(taken)))
 

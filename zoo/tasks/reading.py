@@ -187,7 +187,7 @@ class Reads:
         ids = IdStream(stream, size)
         if ids.needs_help:
             refuse_beside(stream.source, class_weight=class_weight)
-            return of_stream(ids, None, stream.is_one_shot, steps is not None)
+            return of_stream(ids, None, stream.is_one_shot, steps)
         feed = {"x": with_first(stream)}
         if training:  # Keras itself draws the order of a sequence alone
             is_shuffled = shuffle is True or (shuffle and stream.is_sequence)
@@ -221,7 +221,7 @@ class Reads:
             return some(map_parts(make, parts))
 
         count = stream.length if stream.is_batched and not packs else None
-        return of_stream(read, count, stream.is_one_shot, steps is not None)
+        return of_stream(read, count, stream.is_one_shot, steps)
 
     def check_batch(self, batch, needs_labels=False):
         """Refuse a dataset's batch of token ids that the model cannot read, or without labels."""
@@ -258,8 +258,8 @@ def of_plan(batches, first_epoch=0, steps=None, check=None):
     return {"x": reading.for_keras(), "shuffle": False, "reading": reading}
 
 
-def of_stream(read, num_batches, is_one_shot, is_endless):
-    reading = Streamed(read, num_batches, is_one_shot, is_endless)
+def of_stream(read, num_batches, is_one_shot, steps):
+    reading = Streamed(read, num_batches, is_one_shot, steps is not None, steps)
     return {"x": reading.for_keras(), "shuffle": False, "reading": reading}
 
 

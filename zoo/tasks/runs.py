@@ -16,6 +16,7 @@ from zoo.data.streams import Reader, chunks, is_of_ids, with_first
 from zoo.files import is_path
 from zoo.tasks.epochs import Epochs, Progress, with_epochs
 from zoo.tasks.reading import BATCH_SIZE, Reads
+from zoo.tasks.resuming import check_places, keeper_of, resumed
 
 
 class Runs(Reads):
@@ -72,6 +73,9 @@ class Runs(Reads):
             validation_steps=validation_steps,
             validation_batch_size=validation_batch_size,
         )
+        keeper, callbacks = keeper_of(callbacks)
+        if keeper is not None:
+            check_places(x)
         held_out_size = validation_batch_size or batch_size
         held_out, how = {}, {"training": True, "batch_size": batch_size, "shuffle": shuffle}
         how |= {
@@ -81,11 +85,16 @@ class Runs(Reads):
         data = x, y, sample_weight, class_weight
         if validation_data is not None:
             parts = self.validation_parts(validation_data)
-            held_out = self.feed(*parts, training=False, batch_size=held_out_size)
+            try:
+                held_out = self.feed(*parts, training=False, batch_size=held_out_size)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"validation_data: {error}") from None
         if validation_split and validation_data is None:
             trained, held_out = self.split_feed(data, validation_split, held_out_size, how)
         else:
             trained = self.feed(*data, **how)
+        if keeper is not None:
+            trained, initial_epoch = resumed(keeper, self, trained, how["epochs"], steps_per_epoch)
         epochs_told = Epochs(trained.pop("reading", None), held_out.pop("reading", None))
         return super().fit(
             **trained,

@@ -125,6 +125,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
 
     def examples(self, x, y=None, sample_weight=None, class_weight=None, training=False):
         """`PairExamples` of a list of pairs, or of sources and their targets."""
+        self.require_tokenizer()
         sources, targets = split_pairs(x, y)
         return self.pair_format.examples(sources, targets, sample_weight, drop=True)
 
@@ -145,7 +146,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
 
     def _pair_format(self, source_length, target_length):
         return PairFormat(
-            self.require_tokenizer(),
+            self.tokenizer,
             source_length,
             target_length,
             self.source_start,
@@ -167,7 +168,8 @@ class Seq2SeqLM(WritingTask, LanguageModel):
     ):
         """Write the targets of sources.
 
-        An end token ends a target and is left out of it. The target of an empty source is empty.
+        An end token ends a target and is left out of it, as is what every target starts from. The
+        target of an empty source is empty.
 
         Args:
             sources: a string or a list of strings; or a list of token ids or a list of such lists,
@@ -187,8 +189,9 @@ class Seq2SeqLM(WritingTask, LanguageModel):
             TypeError: if a source is neither text nor token ids.
         """
         most = self.backbone.max_length
+        most_new = most - self.special_tokens.num_given
         if max_new_tokens is None:
-            max_new_tokens = self.target_length or most
+            max_new_tokens = min(self.target_length or most, most_new)
         request = Request.make(
             self.sampler,
             max_new_tokens=max_new_tokens,
@@ -201,9 +204,10 @@ class Seq2SeqLM(WritingTask, LanguageModel):
             verbose=verbose,
             others=others,
         )
-        if max_new_tokens > most:
+        if max_new_tokens > most_new:
             raise ValueError(
-                f"max_new_tokens must fit into the context of {most} tokens; got {max_new_tokens}."
+                f"max_new_tokens must fit into the context of {most_new} tokens; got "
+                f"{max_new_tokens}."
             )
         sources, is_single, is_text = self.as_rows(sources, "source", request)
         pair_format = self._pair_format(most, most)
@@ -228,6 +232,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
             ValueError: if a text does not fit into the context or has no tokens, or there are not
                 as many targets as sources.
         """
+        self.require_tokenizer()
         sources, targets = split_pairs(sources, targets)
         most = self.backbone.max_length
         pair_format = self._pair_format(most, most)

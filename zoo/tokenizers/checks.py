@@ -16,6 +16,7 @@ MAX_ADDED = 2**21  # characters of all added tokens, which are made into one aut
 MAX_UNIGRAM = 3 * 2**22  # characters of a Unigram vocabulary, which takes 100 bytes for each
 MAX_WORD = 1000  # characters of a word: WordPiece tries all its parts
 MODELS = ("BPE", "WordPiece", "Unigram")
+OF_TARGETS = {"normalizer", "pre_tokenizer", "model"}
 
 
 def parse(text, source="tokenizer.json"):
@@ -38,6 +39,32 @@ def parse(text, source="tokenizer.json"):
     data = read_json(text, source)
     if not isinstance(data, dict) or not isinstance(data.get("model"), dict):
         raise ValueError(f"{source} must be a JSON object with a 'model' object.")
+    check_model(data, source)
+    if "targets" in data:
+        check_targets(data, source)
+    return data
+
+
+def check_targets(data, source):
+    """The same of what stands in the place of a file's own parts where targets are encoded."""
+    targets = data["targets"]
+    if not isinstance(targets, dict) or not {"model"} <= targets.keys() <= OF_TARGETS:
+        raise ValueError(
+            f"{source}: targets must have a 'model', and may have {', '.join(sorted(OF_TARGETS))}; "
+            f"got {str(targets)[:80]}."
+        )
+    if not isinstance(targets["model"], dict):
+        raise ValueError(f"{source}: the model of targets must be an object.")
+    check_model({**data, **targets}, f"{source}: targets")
+    sizes = [len(part["model"].get("vocab") or ()) for part in (data, targets)]
+    if sizes[0] != sizes[1]:
+        raise ValueError(
+            f"{source}: sources and targets must have one vocabulary; got {sizes[0]} and "
+            f"{sizes[1]} tokens."
+        )
+
+
+def check_model(data, source):
     # The oldest files leave out the type of a BPE model.
     kind = data["model"].get("type", "BPE")
     if kind not in MODELS:
@@ -52,7 +79,6 @@ def parse(text, source="tokenizer.json"):
     if kind == "WordPiece":
         check_word_piece(data["model"], vocabulary, source)
     check_steps(data, source)
-    return data
 
 
 def read_json(text, source):

@@ -15,6 +15,7 @@ NAMES = {
     "mask": ("[MASK]", "<mask>"),
     "unknown": ("[UNK]", "<unk>"),
 }
+SEVERAL = ("stop", "source_end", "never")  # roles of any number of tokens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,12 @@ class SpecialTokens:
         decoder_start: int, what an encoder-decoder's targets start from; None for `start`, or
             where there is none, for `end`.
         unknown: int, in the place of what has no token.
+        source_start: int, before every source; None for `start`, where a task puts one there.
+        source_end: an int or several, after a source; none for `end`. mBART puts its language
+            there.
+        target_start: int, what every target begins with after `decoder_start`, such as its
+            language; it is not drawn.
+        never: an int or several that are never generated, such as Marian's padding.
 
     Raises:
         TypeError: an id that is no whole number.
@@ -48,14 +55,19 @@ class SpecialTokens:
     mask: int | None = None
     decoder_start: int | None = None
     unknown: int | None = None
+    source_start: int | None = None
+    source_end: tuple[int, ...] = ()
+    target_start: int | None = None
+    never: tuple[int, ...] = ()
 
     def __post_init__(self):
-        stop = self.stop
-        stop = () if stop is None else stop
-        if isinstance(stop, (str, float)):
-            raise TypeError(f"The stop token must be an id, an int; got {stop!r}.")
-        stop = (stop,) if isinstance(stop, (int, np.integer)) else tuple(stop)
-        object.__setattr__(self, "stop", stop)
+        for role in SEVERAL:
+            ids = getattr(self, role)
+            ids = () if ids is None else ids
+            if isinstance(ids, (str, float)):
+                raise TypeError(f"The {role} token must be an id, an int; got {ids!r}.")
+            ids = (ids,) if isinstance(ids, (int, np.integer)) else tuple(ids)
+            object.__setattr__(self, role, ids)
         for role, token_id in self._ids():
             if not isinstance(token_id, (int, np.integer)) or isinstance(token_id, bool):
                 raise TypeError(f"The {role} token must be an id, an int; got {token_id!r}.")
@@ -91,6 +103,28 @@ class SpecialTokens:
         ids = self.decoder_start, self.start, self.end
         return next((token_id for token_id in ids if token_id is not None), None)
 
+    @property
+    def before_source(self):
+        """The id before a source: `source_start`, or else `start`, or else `before_target`."""
+        ids = self.source_start, self.start, self.before_target
+        return next((token_id for token_id in ids if token_id is not None), None)
+
+    @property
+    def after_source(self):
+        """The ids after a source, a tuple: `source_end`, or else `end`."""
+        return self.source_end or self.stop[:1]
+
+    @property
+    def target_prefix(self):
+        """The ids that stand before what is written of a target, a list."""
+        ids = self.before_target, self.target_start
+        return [token_id for token_id in ids if token_id is not None]
+
+    @property
+    def num_given(self):
+        """How many tokens of a target are given beyond the one that it starts from."""
+        return max(len(self.target_prefix) - 1, 0)
+
     def require(self, role, purpose):
         """The id of a role; raises ValueError that says what it is needed for.
 
@@ -120,8 +154,8 @@ class SpecialTokens:
     def _ids(self):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            for token_id in value if field.name == "stop" else [value]:
-                if field.name == "stop" or token_id is not None:
+            for token_id in value if field.name in SEVERAL else [value]:
+                if field.name in SEVERAL or token_id is not None:
                     yield field.name, token_id
 
     def get_config(self):

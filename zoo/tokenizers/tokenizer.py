@@ -26,6 +26,7 @@ from zoo.checks import file_path, require_flag, shown
 from zoo.files import write_atomically
 from zoo.tokenizers import checks, training
 from zoo.tokenizers.engine import build_engine, failing_step, library_errors
+from zoo.tokenizers.first_token import first_token
 from zoo.tokenizers.special_tokens import SpecialTokens
 from zoo.tokenizers.streaming import StreamDecoder
 from zoo.tokenizers.texts import as_texts, text_error
@@ -49,6 +50,7 @@ class Tokenizer:
         special_ids: `{name: id}` of the special tokens.
         start_id, end_id, pad_id, mask_id, unknown_id: ids of the special tokens that have these
             roles by conventional names, or None. `pad_id` falls back to `end_id`.
+        first_id: the id that its file puts before each text, or None. `encode` does not: tasks do.
         is_byte_level: whether ids spell UTF-8 bytes, so that any text survives a round trip.
 
     Raises:
@@ -56,6 +58,7 @@ class Tokenizer:
     """
 
     model_type = None  # of the subclasses: the model type of their files
+    OF_TARGETS = tuple(sorted(checks.OF_TARGETS))
 
     def __init__(self, json: str, source: str = FILE_NAME) -> None:
         contents = checks.parse(json, source)
@@ -67,7 +70,8 @@ class Tokenizer:
             )
         self.kind, self.source, self._has_warned = kind, source, False
         self._json = json
-        self._engine = build_engine(json, source)
+        self._own_json = own_part(json, contents)
+        self._engine = build_engine(self._own_json, source)
         added = self._engine.get_added_tokens_decoder()
         self.special_ids = {added[i].content: i for i in sorted(added) if added[i].special}
         self.vocab_size = self._engine.get_vocab_size()
@@ -76,6 +80,7 @@ class Tokenizer:
         self.start_id, self.end_id, self.mask_id = roles.start, roles.end, roles.mask
         self.pad_id = roles.end if roles.padding is None else roles.padding
         self.unknown_id = roles.unknown
+        self.first_id = first_token(contents)
 
     # Loading and saving
 
@@ -199,9 +204,22 @@ class Tokenizer:
 
     @functools.cached_property
     def _special_engine(self):
-        engine = build_engine(self._json, self.source)
+        engine = build_engine(self._own_json, self.source)
         engine.encode_special_tokens = False
         return engine
+
+    @functools.cached_property
+    def for_targets(self):
+        """The tokenizer that encodes targets: itself, unless its file has another for them.
+
+        Marian has a model of each language, over one vocabulary: `"targets"` in a tokenizer.json
+        stands in the place of its own parts.
+        """
+        contents = json.loads(self._json)
+        targets = contents.pop("targets", None)
+        if targets is None:
+            return self
+        return type(self)(json.dumps(contents | targets, ensure_ascii=False), self.source)
 
     def decode(self, ids: Any, skip_special: bool = True) -> str | list[str]:
         """Text of token ids, or of each of several rows of ids in one call.
@@ -293,6 +311,14 @@ class Tokenizer:
         """A token as it is spelled in the vocabulary: bytes as GPT-2's stand-in characters."""
         (token_id,) = self.check_ids([token_id])
         return self._engine.id_to_token(token_id)
+
+
+def own_part(text, contents):
+    """A tokenizer.json as the library knows it, without what is for targets."""
+    if "targets" not in contents:
+        return text
+    own = {name: part for name, part in contents.items() if name != "targets"}
+    return json.dumps(own, ensure_ascii=False)
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -29,6 +29,10 @@ class Trainer(Steps):
         with self.weights_lock:
             return super().__call__(*args, **kwargs)
 
+    def train_step(self, state, data):
+        with self.weighing(*keras.utils.unpack_x_y_sample_weight(data)):
+            return super().train_step(state, data)
+
     def compute_loss_and_updates(
         self,
         trainable_variables,

@@ -33,14 +33,14 @@ class UntunedAdapter(BatchesAdapter):
         options = tf.data.Options()
         options.autotune.enabled = False
         options.deterministic = True
-        if self.num_batches is not None:
+        if self.num_batches is not None and not self.first_step:
             dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.num_batches))
         return dataset.with_options(options)
 
 
-def adapt_batches(read, num_batches=None, is_one_shot=False):
+def adapt_batches(read, num_batches=None, is_one_shot=False, first_step=0):
     """What `keras.Model.fit` takes for `x`, with `shuffle=False`; see `BatchesAdapter`."""
-    return UntunedAdapter(read, num_batches, is_one_shot)
+    return UntunedAdapter(read, num_batches, is_one_shot, first_step)
 
 
 def stop_tuning(iterator):

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from keras.src.losses.loss import unscale_loss_for_distribution
 
+from zoo.backends.data import begin_later
 from zoo.backends.steps import Steps
 
 
@@ -25,7 +26,8 @@ class Trainer(Steps):
         weights = self.trainable_weights
         if weights:
             gradients = tape.gradient(scaled, weights)
-            self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+            with self.weighing(x, y, sample_weight):
+                self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
         else:
             warnings.warn("The model does not have any trainable weights.", stacklevel=2)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
@@ -39,6 +41,12 @@ class Trainer(Steps):
     def _track(self, loss, x, y, sample_weight):
         loss = unscale_loss_for_distribution(loss)
         self._loss_tracker.update_state(loss, self.num_averaged(x, y, sample_weight))
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # What JAX's and PyTorch's trainers call `_symbolic_build`.
+        super()._maybe_symbolic_build(iterator, data_batch)
+        if iterator is not None:
+            begin_later(iterator)
 
     def make_train_function(self, force=False):
         before = self.train_function

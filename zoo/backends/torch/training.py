@@ -23,7 +23,8 @@ class Trainer(Steps):
         weights = self.trainable_weights
         if weights:
             self.optimizer.scale_loss(loss).backward()
-            with torch.no_grad(), self.weights_lock:
+            weighing = self.weighing(x, y, sample_weight)
+            with torch.no_grad(), self.weights_lock, weighing:
                 self.optimizer.apply([weight.value.grad for weight in weights], weights)
         else:
             warnings.warn("The model does not have any trainable weights.", stacklevel=2)

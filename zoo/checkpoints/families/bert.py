@@ -1,6 +1,6 @@
 """BERT as transformers writes it."""
 
-from zoo.checkpoints.tables import Family
+from zoo.checkpoints.tables import ACTIVATIONS, ENCODER_ROLES, Family, Key
 
 BLOCKS = {
     "block_{i}/attention/qkv/kernel": (
@@ -44,6 +44,7 @@ TOKEN_CLASSIFIER = {
 
 BERT = Family(
     name="bert",
+    family="bert",
     prefix="bert.",
     arguments={
         "vocab_size": "vocab_size",
@@ -53,17 +54,22 @@ BERT = Family(
         "mlp_dim": "intermediate_size",
         "max_length": "max_position_embeddings",
         "num_segments": "type_vocab_size",
+        "activation": Key("hidden_act", "gelu", values=ACTIVATIONS),
         "dropout": "hidden_dropout_prob",
-        "norm_epsilon": "layer_norm_eps",
+        "attention_dropout": Key("attention_probs_dropout_prob", is_read=False),
+        "norm_epsilon": Key("layer_norm_eps", 1e-12),  # the first configs have none
     },
-    defaults={"layer_norm_eps": 1e-12},  # the first configs have none
     fixed={
-        "hidden_act": "gelu",
         "position_embedding_type": "absolute",
         "is_decoder": False,
         "add_cross_attention": False,
+        "tie_word_embeddings": True,
     },
-    head_dropout=("classifier_dropout", "hidden_dropout_prob"),
+    task_constants={"text_classification": {"pooling": "first"}},
+    head_dropout=dict.fromkeys(
+        ("text_classification", "token_classification"),
+        ("classifier_dropout", "hidden_dropout_prob"),
+    ),
     architectures={
         "BertModel": "embedding",
         "BertForMaskedLM": "masked_lm",
@@ -72,16 +78,18 @@ BERT = Family(
         "BertForTokenClassification": "token_classification",
         "BertForQuestionAnswering": "question_answering",
     },
-    backbone={
+    bare="BertModel",
+    roles=ENCODER_ROLES,
+    body={
         "token_embedding/embeddings": "embeddings.word_embeddings.weight",
         "position_embedding/embeddings": "embeddings.position_embeddings.weight",
         "segment_embedding/embeddings": "embeddings.token_type_embeddings.weight",
         "embedding_norm/gamma": "embeddings.LayerNorm.weight",
         "embedding_norm/beta": "embeddings.LayerNorm.bias",
         **BLOCKS,
+        **POOLER,
     },
     heads={
-        **POOLER,
         **SPAN,
         "masked_lm_transform/dense/kernel": "cls.predictions.transform.dense.weight",
         "masked_lm_transform/dense/bias": "cls.predictions.transform.dense.bias",
@@ -95,7 +103,6 @@ BERT = Family(
         "text_classification": CLASSIFIER,
         "token_classification": TOKEN_CLASSIFIER,
     },
-    refused_heads={},
     tied={
         "cls.predictions.decoder.weight": "embeddings.word_embeddings.weight",
         "cls.predictions.decoder.bias": "cls.predictions.bias",

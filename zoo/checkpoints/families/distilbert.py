@@ -1,10 +1,11 @@
 """DistilBERT as transformers writes it."""
 
-from zoo.checkpoints.families.bert import SPAN, TOKEN_CLASSIFIER
-from zoo.checkpoints.tables import Family
+from zoo.checkpoints.families.bert import CLASSIFIER, SPAN, TOKEN_CLASSIFIER
+from zoo.checkpoints.tables import ACTIVATIONS, ENCODER_ROLES, Family, Key
 
 DISTILBERT = Family(
     name="distilbert",
+    family="distilbert",
     prefix="distilbert.",
     arguments={
         "vocab_size": "vocab_size",
@@ -13,11 +14,17 @@ DISTILBERT = Family(
         "hidden_dim": "dim",
         "mlp_dim": "hidden_dim",
         "max_length": "max_position_embeddings",
+        "activation": Key("activation", "gelu", values=ACTIVATIONS),
         "dropout": "dropout",
+        "attention_dropout": Key("attention_dropout", is_read=False),
     },
-    defaults={},
-    fixed={"activation": "gelu"},
-    head_dropout=("dropout",),
+    constants={"norm_epsilon": 1e-12},
+    fixed={"sinusoidal_pos_embds": False, "tie_word_embeddings": True},
+    task_constants={"text_classification": {"pooling": "first_relu"}},
+    head_dropout={
+        "text_classification": ("seq_classif_dropout",),
+        "token_classification": ("dropout",),
+    },
     architectures={
         "DistilBertModel": "embedding",
         "DistilBertForMaskedLM": "masked_lm",
@@ -25,7 +32,9 @@ DISTILBERT = Family(
         "DistilBertForTokenClassification": "token_classification",
         "DistilBertForQuestionAnswering": "question_answering",
     },
-    backbone={
+    bare="DistilBertModel",
+    roles=ENCODER_ROLES,
+    body={
         "token_embedding/embeddings": "embeddings.word_embeddings.weight",
         "position_embedding/embeddings": "embeddings.position_embeddings.weight",
         "embedding_norm/gamma": "embeddings.LayerNorm.weight",
@@ -59,17 +68,13 @@ DISTILBERT = Family(
         "masked_lm_transform/norm/beta": "vocab_layer_norm.bias",
         "masked_lm_bias/bias": "vocab_projector.bias",
     },
-    heads_of={"token_classification": TOKEN_CLASSIFIER},
-    refused_heads={
-        "text_classification": (
-            (
-                "pre_classifier.weight",
-                "pre_classifier.bias",
-                "classifier.weight",
-                "classifier.bias",
-            ),
-            "its pooler ends in a ReLU, zoo's in a tanh",
-        ),
+    heads_of={
+        "text_classification": {
+            "pooler/dense/kernel": "pre_classifier.weight",
+            "pooler/dense/bias": "pre_classifier.bias",
+            **CLASSIFIER,
+        },
+        "token_classification": TOKEN_CLASSIFIER,
     },
     tied={"vocab_projector.weight": "embeddings.word_embeddings.weight"},
     unused=("embeddings.position_ids",),  # counted at each call

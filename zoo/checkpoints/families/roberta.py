@@ -1,33 +1,51 @@
-"""RoBERTa as transformers writes it."""
+"""RoBERTa and XLM-R as transformers writes them."""
+
+import dataclasses
+
+import numpy as np
 
 from zoo.checkpoints.families.bert import BERT, BLOCKS, POOLER, SPAN, TOKEN_CLASSIFIER
-from zoo.checkpoints.tables import Family
+from zoo.checkpoints.tables import Family, Joined, Key
 
 ROWS_BEFORE = 2  # of the table of positions: those up to the padding token's, whose id is 1
 
 
-class Positions:
+class Positions(Joined):
     """Positions from the first token's on, with the only row of segments added to each.
 
-    RoBERTa has no segments, but its files have a table with one row, which every token gets.
+    RoBERTa has no segments, but its files have a table with one row, which every token gets; ours
+    writes it as zeros.
     """
 
-    names = ("embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight")
+    def __init__(self):
+        super().__init__(
+            ("embeddings.position_embeddings.weight", "embeddings.token_type_embeddings.weight")
+        )
 
-    def their_shapes(self, shape):
+    def their_shapes(self, shape, arguments):
         length, hidden_dim = shape
         return [(length + ROWS_BEFORE, hidden_dim), (1, hidden_dim)]
 
-    def to_ours(self, arrays):
+    def to_ours(self, arrays, arguments):
         positions, segments = arrays
         return positions[ROWS_BEFORE:] + segments
+
+    def to_theirs(self, array, arguments):
+        rows_before, segments = (
+            np.zeros((count, array.shape[1]), array.dtype) for count in (ROWS_BEFORE, 1)
+        )
+        return [np.concatenate([rows_before, array]), segments]
 
 
 ROBERTA = Family(
     name="roberta",
+    family="roberta",
     prefix="roberta.",
-    arguments={ours: key for ours, key in BERT.arguments.items() if ours != "num_segments"},
-    defaults=BERT.defaults,
+    arguments={
+        **{ours: key for ours, key in BERT.arguments.items() if ours != "num_segments"},
+        "max_length": Key("max_position_embeddings", offset=ROWS_BEFORE),
+    },
+    task_constants=BERT.task_constants,
     fixed={**BERT.fixed, "type_vocab_size": 1, "pad_token_id": ROWS_BEFORE - 1},
     head_dropout=BERT.head_dropout,
     architectures={
@@ -37,15 +55,17 @@ ROBERTA = Family(
         "RobertaForTokenClassification": "token_classification",
         "RobertaForQuestionAnswering": "question_answering",
     },
-    backbone={
+    bare="RobertaModel",
+    roles=BERT.roles,
+    body={
         "token_embedding/embeddings": "embeddings.word_embeddings.weight",
         "position_embedding/embeddings": Positions(),
         "embedding_norm/gamma": "embeddings.LayerNorm.weight",
         "embedding_norm/beta": "embeddings.LayerNorm.bias",
         **BLOCKS,
+        **POOLER,
     },
     heads={
-        **POOLER,
         **SPAN,
         "masked_lm_transform/dense/kernel": "lm_head.dense.weight",
         "masked_lm_transform/dense/bias": "lm_head.dense.bias",
@@ -63,11 +83,18 @@ ROBERTA = Family(
         },
         "token_classification": TOKEN_CLASSIFIER,
     },
-    refused_heads={},
     tied={
         "lm_head.decoder.weight": "embeddings.word_embeddings.weight",
         "lm_head.decoder.bias": "lm_head.bias",
     },
     unused=BERT.unused,
-    rows_before=ROWS_BEFORE,
+)
+
+XLM_ROBERTA = dataclasses.replace(
+    ROBERTA,
+    name="xlm-roberta",
+    architectures={
+        name.replace("Roberta", "XLMRoberta"): task for name, task in ROBERTA.architectures.items()
+    },
+    bare="XLMRobertaModel",
 )

@@ -7,7 +7,7 @@ import io
 
 import h5py
 
-from zoo.weights_file import damaged
+from zoo.tensors.checks import damaged
 
 MAX_DEPTH = 16  # groups within groups
 MAX_ITEMS = 4_000

@@ -14,10 +14,11 @@ import math
 
 import numpy as np
 
-from zoo.checkpoints.formats import checks, pickles
-from zoo.checkpoints.formats.tensors import Tensors
+from zoo.checkpoints.formats import pickles
 from zoo.checkpoints.formats.torch_storages import is_sizes, num_bytes, open_storages
-from zoo.weights_file import DTYPES, damaged
+from zoo.tensors import Tensors, checks
+from zoo.tensors.checks import damaged
+from zoo.tensors.dtypes import DTYPES
 
 MAX_SHARING = 8  # how many times the numbers of a file its tensors may be, where they share them
 
@@ -52,7 +53,7 @@ class TorchFile(Tensors):
     """
 
     def __init__(self, path, file=None):
-        self.source = path
+        self.path = path
         self.file = checks.open_regular(path) if file is None else file
         self.last = None, None  # a storage that several tensors may be parts of, and its numbers
         try:
@@ -67,24 +68,24 @@ class TorchFile(Tensors):
         """`{name: pickles.TensorView}`, each of which lies within its storage."""
         if type(contents) is not dict or not contents:
             raise ValueError(
-                f"{self.source} must hold a state dict, names with tensors; got "
+                f"{self.path} must hold a state dict, names with tensors; got "
                 f"{type(contents).__name__}. Save it with torch.save(model.state_dict(), path)."
             )
         for name, view in contents.items():
             if type(name) is not str or type(view) is not pickles.TensorView:
                 raise ValueError(
-                    f"{self.source} must hold tensors alone under their names; "
+                    f"{self.path} must hold tensors alone under their names; "
                     f"{str(name)[:80]!r} is a {type(view).__name__}."
                 )
-            check_kind(name, view, self.source)
+            check_kind(name, view, self.path)
             self.storages.check(view.storage)
-            check_reach(name, view, self.source)
-            checks.check_tensor(name, view.shape, self.source)
+            check_reach(name, view, self.path)
+            checks.check_tensor(name, view.shape, self.path)
         views = contents.values()
         held = sum(map(num_bytes, {view.storage.key: view.storage for view in views}.values()))
         asked = sum(math.prod(v.shape) * DTYPES[v.storage.dtype].itemsize for v in views)
         if asked > MAX_SHARING * held:
-            raise damaged(self.source, f"its tensors are {asked} bytes, made of {held}")
+            raise damaged(self.path, f"its tensors are {asked} bytes, made of {held}")
         return contents
 
     def shape(self, name):

@@ -8,8 +8,10 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from zoo.checkpoints.formats import checks, pickles
-from zoo.weights_file import CHUNK, DTYPES, as_bytes, damaged
+from zoo.checkpoints.formats import pickles
+from zoo.tensors import checks
+from zoo.tensors.checks import CHUNK, damaged
+from zoo.tensors.dtypes import DTYPES, as_bytes
 
 PICKLE_NAME = "data.pkl"
 MAX_READ = 8 * 2**20  # of the list of a zip file's members, which is read at once

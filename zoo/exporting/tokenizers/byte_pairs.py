@@ -45,6 +45,7 @@ class GraphTokenizer:
             b"" if i in special else token_bytes(tokenizer.id_to_token(i))
             for i in range(self.vocab_size)
         ]
+        self.encode = tf.function(self.encode, reduce_retracing=True)  # one trace for all
 
     def encode(self, texts):
         """Token ids of UTF-8 strings `(batch,)`, ragged int32 `(batch, None)`.

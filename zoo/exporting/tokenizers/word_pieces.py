@@ -44,6 +44,7 @@ class GraphWordPiece:
         self.edges, self.piece_ids, self.piece_lengths = piece_tree(
             model["vocab"], model["continuing_subword_prefix"], self.longest_word
         )
+        self.encode = tf.function(self.encode, reduce_retracing=True)  # one trace for all
 
     def encode(self, texts):
         """Tokens of UTF-8 strings `(batch,)`; no start, end or padding ids are added.

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo.checkpoints.formats import checks
 from zoo.checkpoints.formats.gguf.blocks import BLOCKS, NAMES
-from zoo.weights_file import CHUNK, damaged
+from zoo.tensors import checks
+from zoo.tensors.checks import CHUNK, damaged
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)

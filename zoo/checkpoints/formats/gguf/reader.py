@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from zoo.checkpoints.formats import checks
 from zoo.checkpoints.formats.gguf import blocks
 from zoo.checkpoints.formats.gguf.blocks import BLOCKS
 from zoo.checkpoints.formats.gguf.header import Header
-from zoo.checkpoints.formats.tensors import Tensors
-from zoo.weights_file import damaged
+from zoo.tensors import Tensors, checks
+from zoo.tensors.checks import damaged
 
 
 class GgufFile(Tensors):

@@ -17,7 +17,7 @@ from zoo.checkpoints.formats.sentencepiece.model import (
     UNUSED,
     USER_DEFINED,
 )
-from zoo.weights_file import damaged
+from zoo.tensors.checks import damaged
 
 LETTERS = r"[^\r\n\p{L}\p{N}]?\p{L}+"
 ENDINGS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"

@@ -4,7 +4,6 @@ import struct
 
 import numpy as np
 
-from zoo.checkpoints.formats import checks
 from zoo.checkpoints.formats.gguf import blocks
 from zoo.checkpoints.formats.gguf.blocks import BLOCKS
 from zoo.checkpoints.formats.gguf.header import (
@@ -18,6 +17,7 @@ from zoo.checkpoints.formats.gguf.header import (
     padded,
 )
 from zoo.files import replacing
+from zoo.tensors import checks
 
 VERSION = 3
 WRITTEN = tuple(kind for kind, block in BLOCKS.items() if block.encode or block.size == 1)

@@ -1,12 +1,23 @@
 """SentencePiece models as `tokenizer.json`, with the same ids for the same text."""
 
 import base64
+import collections
 import json
 import re
 
-from zoo.checkpoints.formats.sentencepiece.model import CONTROL, NORMAL, UNKNOWN, USER_DEFINED
+from zoo.checkpoints.formats.sentencepiece.model import (
+    CONTROL,
+    ELSEWHERE,
+    NORMAL,
+    UNKNOWN,
+    USER_DEFINED,
+    WORD_OF_ITS_OWN,
+)
 
 SPACE = "\u2581"
+MARK = "\U0010ffff"  # before pieces that are not to be found: no character, so that no text has it
+NO_PIECE = "\0"  # of one byte, which no piece has
+MOST_PATTERN = 8_000  # characters of a class: the tokenizer's own bound is somewhat larger
 AS_IT_STANDS = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
 
 
@@ -41,7 +52,7 @@ def to_json(model):
 
 def added_tokens(model):
     special = (CONTROL, UNKNOWN)
-    added = (*special, USER_DEFINED) if model.kind == "BPE" else special
+    added = (*special, WORD_OF_ITS_OWN, *[USER_DEFINED][: model.kind == "BPE"])
     return [
         {"id": i, "content": piece.text, "special": piece.type in special, **AS_IT_STANDS}
         for i, piece in enumerate(model.pieces)
@@ -50,7 +61,7 @@ def added_tokens(model):
 
 
 def normalizers(model):
-    steps = []
+    steps = [replace({"String": MARK}, "")] if has_elsewhere(model) else []
     if model.charsmap:
         charsmap = base64.b64encode(model.charsmap).decode()
         steps.append({"type": "Precompiled", "precompiled_charsmap": charsmap})
@@ -63,7 +74,14 @@ def normalizers(model):
     if model.add_dummy_prefix:
         steps.append({"type": "Prepend", "prepend": SPACE})
     steps.append(replace({"String": " "}, SPACE))
+    if model.alphabet is not None and len(model.alphabet) < MOST_PATTERN:
+        others = rf"[^{re.escape(model.alphabet)}{SPACE}]{{2,}}"
+        steps.append(replace({"Regex": others}, NO_PIECE))
     return steps
+
+
+def has_elsewhere(model):
+    return any(piece.type == ELSEWHERE for piece in model.pieces)
 
 
 def replace(pattern, content):
@@ -74,8 +92,11 @@ def pre_tokenizer(model):
     """Cuts the names of pieces that no text has: Unigram would take them for the pieces."""
     if model.kind == "BPE":
         return None  # which has no merges that make them
-    names = [piece.text for piece in model.pieces if piece.type in (CONTROL, UNKNOWN)]
-    cuts = [f"(?<={re.escape(name[0])})(?={re.escape(name[1:])})" for name in names]
+    endings = collections.defaultdict(list)
+    for piece in model.pieces:
+        if piece.type in (CONTROL, UNKNOWN):
+            endings[re.escape(piece.text[0])].append(re.escape(piece.text[1:]))
+    cuts = [f"(?<={first})(?={'|'.join(rest)})" for first, rest in endings.items()]
     if model.byte_fallback:
         cuts.append("(?<=<)(?=0x[0-9A-F]{2}>)")
     pattern = {"Regex": "|".join(cuts)}
@@ -84,6 +105,8 @@ def pre_tokenizer(model):
 
 def decoders(model):
     steps = [replace({"String": SPACE}, " "), {"type": "ByteFallback"}, {"type": "Fuse"}]
+    if has_elsewhere(model):
+        steps.insert(0, replace({"String": MARK}, ""))
     if model.add_dummy_prefix:
         steps.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
     return steps
@@ -93,7 +116,10 @@ def unigram(model):
     """Pieces with their scores; a user's own symbols have the best, and so are always taken."""
     best = max((piece.score for piece in model.pieces if piece.type == NORMAL), default=0.0)
     vocab = [
-        [piece.text, max(best, 0.0) if piece.type == USER_DEFINED else piece.score]
+        [
+            MARK + piece.text if piece.type == ELSEWHERE else piece.text,
+            max(best, 0.0) if piece.type == USER_DEFINED else piece.score,
+        ]
         for piece in model.pieces
     ]
     unknown = model.roles["unknown"]

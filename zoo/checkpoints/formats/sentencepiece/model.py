@@ -7,10 +7,10 @@ https://github.com/google/sentencepiece/blob/master/src/sentencepiece_model.prot
 import math
 from typing import NamedTuple
 
-from zoo.checkpoints.formats import checks
 from zoo.checkpoints.formats.sentencepiece import charsmap, protobuf
 from zoo.checkpoints.formats.sentencepiece.protobuf import Field
-from zoo.weights_file import damaged
+from zoo.tensors import checks
+from zoo.tensors.checks import damaged
 
 MAX_BYTES = 16 * 2**20  # four times the largest published
 MAX_PIECES = 300_000
@@ -18,6 +18,7 @@ MAX_PIECE = 512  # characters
 MAX_SPLITS = 4 * 10**6  # of pieces in two, which merges are made of
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6  # types of pieces
+ELSEWHERE, WORD_OF_ITS_OWN = -1, -2  # and two that no file has: see `orders`
 KINDS = {1: "Unigram", 2: "BPE", 3: "WORD", 4: "CHAR"}
 SUPPORTED = ("Unigram", "BPE")
 BYTES = {f"<0x{byte:02X}>" for byte in range(256)}
@@ -63,6 +64,8 @@ class Model(NamedTuple):
         remove_extra_whitespaces: whether spaces at the ends, and all but one in a row, go.
         byte_fallback: whether characters that are no piece are spelled as bytes.
         roles: `{"start", "stop", "padding", "unknown": id}` of those there are.
+        alphabet: the characters of its pieces, where two or more others in a row are one unknown
+            token; None where the library finds out by itself.
     """
 
     kind: str
@@ -72,6 +75,7 @@ class Model(NamedTuple):
     remove_extra_whitespaces: bool
     byte_fallback: bool
     roles: dict
+    alphabet: str | None = None
 
 
 def read(path):

@@ -28,6 +28,9 @@ class Tensors:
         """
         raise NotImplementedError
 
+    def check_data(self):
+        """Raise ValueError if a checksum that the file holds is not that of its numbers."""
+
     def close(self):
         """Let go of the files."""
         raise NotImplementedError

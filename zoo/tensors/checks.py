@@ -1,13 +1,14 @@
 """Files of others, opened with care; and what they say of tensors, before it is believed."""
 
+import hashlib
+import json
 import os
 import stat
 from pathlib import Path
 
-from zoo.weights_file import damaged
-
 MAX_NAME = 512  # characters of a tensor's name
 MAX_RANK = 8
+CHUNK = 2**20  # bytes that are read at once where a file is read through
 MAX_NUMBERS = 2**48  # of one tensor; more than any machine has memory for
 
 # A pipe would wait; on Windows, ends of lines would change.
@@ -87,3 +88,36 @@ def check_tensor(name, shape, path):
             path,
             f"the shape of {name!r} must have up to {MAX_RANK} sizes and {MAX_NUMBERS} numbers",
         )
+
+
+def strict_json(data, source):
+    """The JSON object in `data`, bytes; refuses duplicate keys, NaN and what is no object."""
+
+    def unique(pairs):
+        contents = dict(pairs)
+        if len(contents) < len(pairs):
+            seen = set()
+            twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+            raise ValueError(f"{twice[:80]!r} occurs twice")
+        return contents
+
+    def refuse(constant):
+        raise ValueError(f"{constant} is no JSON")
+
+    try:
+        contents = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise damaged(source, f"its JSON is not valid ({error})") from None
+    if not isinstance(contents, dict):
+        raise damaged(source, "its JSON must be an object")
+    return contents
+
+
+def damaged(path, reason):
+    return ValueError(f"{path} is damaged: {reason}. Fetch or save it again.")
+
+
+def digest(path):
+    """The sha256 of a file, a text."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

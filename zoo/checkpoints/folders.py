@@ -1,0 +1,46 @@
+"""Folders that Hugging Face transformers wrote, as presets."""
+
+from pathlib import Path
+
+from zoo import hub
+from zoo.checkpoints import engine
+from zoo.checkpoints.configs import class_of, read_config, read_theirs
+from zoo.checkpoints.formats.opening import find_weights, open_tensors
+from zoo.checkpoints.roles import read_special_tokens as roles_of
+from zoo.checkpoints.sentence_transformers import check_pooling
+from zoo.checkpoints.vocabularies import read_tokenizer
+from zoo.shared_weights import warn_of_new_heads
+from zoo.tasks import TASKS, TextEmbedder
+
+__all__ = ["find_weights", "load_weights", "read_config", "read_special_tokens", "read_tokenizer"]
+
+
+def load_weights(model, folder, backbone_only=False, is_checked=False):
+    """Fill a task from their weights; see `zoo.checkpoints.load_weights`."""
+    folder = Path(folder)
+    theirs, family = read_theirs(folder)
+    cls = class_of(theirs, family, folder / hub.CONFIG_NAME)
+    saved_for = family.architectures[cls]
+    is_own_task = type(model) is TASKS[saved_for] and not backbone_only
+    if is_own_task and saved_for in family.refused_heads:
+        _, reason = family.refused_heads[saved_for]
+        raise ValueError(
+            f"{folder}: a {family.name} head for {saved_for} cannot be converted: {reason}. Load "
+            "its backbone for another task, such as task='embedding'."
+        )
+    if isinstance(model, TextEmbedder):
+        check_pooling(folder)
+    must_have_heads = is_own_task and cls != family.bare
+    heads = "none" if backbone_only else "all" if must_have_heads else "shared"
+    with open_tensors(folder) as tensors:
+        if not is_checked:
+            tensors.check_data()
+        missing = engine.fill(model, tensors, family, saved_for, heads, tensors.path)
+        if heads == "shared":
+            warn_of_new_heads(tensors.path, missing)
+
+
+def read_special_tokens(folder, tokenizer, vocab_size):
+    """The `SpecialTokens` of a folder, of which `tokenizer` is the tokenizer, or None."""
+    _, family = read_theirs(folder)
+    return roles_of(Path(folder), family, tokenizer, vocab_size)
