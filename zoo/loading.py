@@ -19,6 +19,7 @@ from zoo import weights as weight_files
 from zoo.checks import shown
 from zoo.config import choose_task, fingerprint, read_config, with_overrides
 from zoo.data.labels import label_names
+from zoo.generation import get_sampler
 from zoo.layers.initializers import weights_follow
 from zoo.models import FAMILIES
 from zoo.shared_weights import load_shared_weights
@@ -109,6 +110,8 @@ def load(
         special_tokens=choose_special_tokens(folder, config, tokenizer, overrides),
         **changed["task_arguments"],
     )
+    if changed.get("sampler"):  # a folder of another library has none
+        model.sampler = get_sampler(changed["sampler"])
     model.source = downloads.source_of(folder) or source_in(config)
     if weights and config.get("quantization"):
         make_room(model, folder, config)

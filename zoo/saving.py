@@ -11,6 +11,7 @@ from zoo.checkpoints import gguf, keras_hub
 from zoo.checks import checked_path, shown
 from zoo.config import FORMAT_VERSION, check_arguments, fingerprint
 from zoo.folders import current, replace_folder, replaceable_path
+from zoo.generation import Greedy
 from zoo.layers.quantized import count_as_floats
 from zoo.models import FAMILIES
 from zoo.sizes import count_parameters
@@ -18,10 +19,10 @@ from zoo.tasks import TASKS, Task
 from zoo.tensors import write_folder
 from zoo.tensors.reading import FORMAT
 from zoo.tokenizers import SpecialTokens
-from zoo.weights import OwnTensors
+from zoo.weights import HALF, OwnTensors
 
-# What is left out of a config where there is nothing.
-SILENT = ("special_tokens", "tokenizer", "frozen", "quantization")
+# Left out of a config where there is nothing.
+SILENT = ("special_tokens", "tokenizer", "sampler", "frozen", "quantization")
 LIBRARIES = {"zoo": "keras", "transformers": "transformers", "keras_hub": "keras-hub"}
 MARK = "<!-- Written by zoo.save, and again each time. Delete this line to keep your own text. -->"
 
@@ -78,6 +79,9 @@ def save(
     if format in FILE_FORMATS:
         save_file(model, folder, weights_dtype, *FILE_FORMATS[format])
         return
+    if weights_dtype not in (None, *HALF):
+        names = ", ".join(map(repr, HALF))
+        raise ValueError(f"weights_dtype must be None or {names}; got {shown(weights_dtype)}.")
     folder = replaceable_path(folder)
     check_replaceable(current(folder))
 
@@ -157,6 +161,7 @@ def make_config(model):
         ),
         "special_tokens": {} if is_usual else special_tokens.get_config(),
         "tokenizer": "" if tokenizer is None else fingerprint(tokenizer),
+        "sampler": sampler_of(model),
         "frozen": model.frozen,
         "quantization": model.quantization or "",
         "card": {"source": model.source} if model.source else {},
@@ -171,6 +176,13 @@ def make_config(model):
             "were changed, by LoRA perhaps. model.save('model.keras') keeps it."
         )
     return config
+
+
+def sampler_of(model):
+    """The numbers of the sampler that a task was compiled with; {} for none or the usual one."""
+    sampler = getattr(model, "sampler", None)
+    numbers = {} if sampler is None else dict(vars(sampler))
+    return {} if numbers == vars(Greedy()) else numbers
 
 
 def known_arguments(cls, values):

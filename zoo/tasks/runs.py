@@ -86,7 +86,10 @@ class Runs(Reads):
         data = x, y, sample_weight, class_weight
         if validation_data is not None:
             parts = self.validation_parts(validation_data)
-            held_out = self.feed(*parts, training=False, batch_size=held_out_size)
+            try:
+                held_out = self.feed(*parts, training=False, batch_size=held_out_size)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"validation_data: {error}") from None
         if validation_split and validation_data is None:
             trained, held_out = self.split_feed(data, validation_split, held_out_size, how)
         else:
