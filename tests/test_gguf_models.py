@@ -41,6 +41,9 @@ BACKBONES = {
     "qwen3": lambda: zoo.models.Llama(
         **SIZES, num_heads=4, num_kv_heads=2, head_dim=10, qk_norm=True, tied=False
     ),
+    "smollm3": lambda: zoo.models.Llama(
+        **{**SIZES, "num_layers": 5}, num_heads=4, rotary_pattern=[True, True, True, False]
+    ),
     "gpt2": lambda: zoo.models.GPT(**SIZES, num_heads=4, mlp_dim=40, dropout=0.0),
 }
 TEMPLATE = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
@@ -168,7 +171,7 @@ def spm_model():
             lambda: zoo.CausalLM(
                 zoo.models.GPTNeoX(**SIZES, num_heads=2, rotary_dim=4), models.tokenizer()
             ),
-            "model of llama, qwen2, qwen3, gpt2, and this CausalLM over a GPTNeoX is none",
+            "model of llama, qwen2, qwen3, smollm3, gpt2, and this CausalLM over a GPTNeoX",
         ),
         (
             lambda: zoo.MaskedLM(models.tiny_backbone(), models.word_pieces()),
