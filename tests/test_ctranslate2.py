@@ -1,82 +1,54 @@
-"""What zoo.save writes for transformers is converted and run by CTranslate2: the same ids."""
+"""Folders that zoo.save writes, converted and run by CTranslate2: the same ids, the same states."""
 
-import json
-
+import keras
 import numpy as np
 import pytest
-from keras import ops
 
 import zoo
-from tests.models import TEXTS, with_weights
-from zoo.tokenizers import SpecialTokens
+from tests.models import tiny_backbone, tiny_gpt, with_weights, word_pieces
 
 ctranslate2 = pytest.importorskip("ctranslate2")
 pytest.importorskip("transformers")
+pytest.importorskip("torch")
 
-pytestmark = pytest.mark.slow_to_compile
-
-SIZES = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16, "max_length": 128, "dropout": 0.0}
-SOURCES = [*TEXTS, "The sea", "x"]
+NEW_TOKENS = 12
 
 
-def bart(**how):
-    """BART's own names of special tokens, by which the converter finds them."""
-    names = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-    words = zoo.tokenizers.BytePairTokenizer.train(TEXTS, 300, special_tokens=names)
-    backbone = zoo.models.BART(words.vocab_size, **SIZES, num_decoder_layers=1, **how)
-    special = SpecialTokens.of(words)
-    special = SpecialTokens(**special.get_config() | {"decoder_start": 2})
-    return zoo.Seq2SeqLM(backbone, words, source_start=not how, special_tokens=special)
+def converted(model, folder):
+    """The folder of what CTranslate2 makes of a task."""
+    from ctranslate2.converters import TransformersConverter
+
+    zoo.save(model, folder / "saved", format="transformers")
+    return TransformersConverter(str(folder / "saved")).convert(str(folder / "converted"))
 
 
-def marian():
-    names = ("</s>", "<unk>")
-    words = zoo.tokenizers.BytePairTokenizer.train(TEXTS, 299, special_tokens=names)
-    contents = words.to_json()
-    words = zoo.tokenizers.Tokenizer.from_json(with_padding(contents))
-    pad = words.vocab_size - 1
-    backbone = zoo.models.Marian(words.vocab_size, **SIZES)
-    special = {"stop": 0, "padding": pad, "decoder_start": pad, "never": pad, "unknown": 1}
-    return zoo.Seq2SeqLM(backbone, words, special_tokens=special)
+def tokens(model, ids):
+    return [model.tokenizer.id_to_token(i) for i in ids]
 
 
-def with_padding(contents):
-    """A tokenizer.json with `<pad>` as its last token, where Marian has it."""
-    contents = json.loads(contents)
-    token = {**contents["added_tokens"][0], "content": "<pad>"}
-    token["id"] = len(contents["model"]["vocab"])
-    contents["model"]["vocab"]["<pad>"] = token["id"]
-    contents["added_tokens"].append(token)
-    return json.dumps(contents)
+DECODERS = {"gpt": tiny_gpt}
 
 
-MODELS = {"bart": bart, "mbart": lambda: bart(pre_norm=True, scaled=True), "marian": marian}
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("name", MODELS)
-def test_runs_what_we_write(name, tmp_path):
-    model = with_weights(MODELS[name](), 0.3)
-    if name == "marian":  # whose decoder starts from a row of zeros, as in the toolkit itself
-        table = model.backbone.token_embedding.embeddings
-        is_padding = np.arange(table.shape[0])[:, None] == model.special_tokens.padding
-        table.assign(np.where(is_padding, 0, ops.convert_to_numpy(table)))
-    zoo.save(model, tmp_path / "theirs", format="transformers")
-    converter = ctranslate2.converters.TransformersConverter(str(tmp_path / "theirs"))
-    converter.convert(str(tmp_path / "converted"))
-    translator = ctranslate2.Translator(str(tmp_path / "converted"), intra_threads=1)
-    words = model.tokenizer
-    rows = [model.pair_format.source_row(ids) for ids in words.encode(SOURCES)]
-    spelled = [[words.id_to_token(i) for i in row] for row in rows]
-    # mBART's converter leaves it to the caller to say what targets start from.
-    start = [words.id_to_token(model.special_tokens.before_target)] if name == "mbart" else []
-    results = translator.translate_batch(
-        spelled,
-        target_prefix=[start] * len(spelled),
-        beam_size=1,
-        max_decoding_length=12,
+@pytest.mark.parametrize("name", DECODERS)
+def test_a_decoder_writes_the_same_ids(name, tmp_path):
+    model = DECODERS[name]()
+    prompt = model.tokenizer.encode("The sea was")
+    engine = ctranslate2.Generator(converted(model, tmp_path), inter_threads=1, intra_threads=1)
+    found = engine.generate_batch(
+        [tokens(model, prompt)],
+        max_length=NEW_TOKENS,
+        sampling_topk=1,
+        include_prompt_in_result=False,
     )
-    found = [[words.token_to_id(token) for token in one.hypotheses[0]] for one in results]
-    expected = model.generate(words.encode(SOURCES), max_new_tokens=12)
-    assert len({tuple(ids) for ids in expected}) > 1
-    assert found == expected
+    expected = model.generate([prompt], NEW_TOKENS, "greedy", strip_prompt=True)
+    assert found[0].sequences_ids == expected
+
+
+def test_an_encoder_gives_the_same_states(tmp_path):
+    backbone = with_weights(tiny_backbone())
+    model = zoo.TextEmbedder(backbone, word_pieces())
+    engine = ctranslate2.Encoder(converted(model, tmp_path), inter_threads=1, intra_threads=1)
+    ids = model.row_format.encode(["the sea was grey"]).inputs["token_ids"]
+    found = engine.forward_batch([ids[0].tolist()]).last_hidden_state
+    expected = keras.ops.convert_to_numpy(backbone(np.stack(ids)))
+    np.testing.assert_allclose(np.array(found), expected, atol=1e-4)

@@ -7,18 +7,21 @@ from zoo.backends.torch.compiling import compile_function, compile_loop
 from zoo.backends.torch.head_gradients import head_gradients
 from zoo.backends.torch.kernels import (
     attention,
+    device_names,
     empty,
     from_numpy,
     hide,
     in_order,
+    no_gradients,
     recompute,
     reorder_rows,
+    sum_by_column,
     take_rows,
     write_rows,
     writes_attention_out,
 )
 from zoo.backends.torch.lstm import lstm
-from zoo.backends.torch.products import product
+from zoo.backends.torch.products import int8_product, product
 from zoo.backends.torch.random import random_state, set_random_state
 from zoo.backends.torch.training import Trainer
 
@@ -33,12 +36,15 @@ __all__ = [
     "attention",
     "compile_function",
     "compile_loop",
+    "device_names",
     "empty",
     "from_numpy",
     "head_gradients",
     "hide",
     "in_order",
+    "int8_product",
     "lstm",
+    "no_gradients",
     "product",
     "random_state",
     "recompute",
@@ -46,6 +52,7 @@ __all__ = [
     "rnn",
     "set_random_state",
     "stop_tuning",
+    "sum_by_column",
     "take_rows",
     "write_rows",
     "writes_attention_out",
