@@ -15,21 +15,6 @@ SAMPLER = {
     "min_p": "share or none",
     "repetition_penalty": "positive",
 }
-SIZES = {"vocab_size": 30, "num_layers": 1, "hidden_dim": 8}
-SIZED = {
-    "vocab_size": "whole",
-    "num_layers": "whole",
-    "hidden_dim": "whole",
-    "max_length": "whole",
-    "dropout": "share",
-    "dtype": "dtype",
-}
-HEADED = {
-    **SIZED,
-    "num_heads": "whole",
-    "mlp_dim": "whole or none",
-    "attention_dropout": "share",
-}
 FIGURES = {"y": "true labels", "predictions": "predicted", "labels": "listed"}
 SOUND_FIGURES = {"y": ["a", "b"], "predictions": ["a", "a"]}
 
@@ -43,11 +28,34 @@ def rows(folder):
     return {
         "load": (
             {"name": files["preset"]},
-            {"name": "path", "task": "choice or none", "weights": "weights", "freeze": "refused"},
+            {
+                "name": "path",
+                "task": "choice or none",
+                "weights": "weights",
+                "freeze": "refused",
+                "revision": "name or none",
+            },
         ),
         "save": (
             {"model": model, "folder": folder / "saved"},
-            {"model": "model", "folder": "path", "weights_dtype": "choice or none"},
+            {
+                "model": "model",
+                "folder": "path",
+                "weights_dtype": "choice or none",
+                "format": "choice",
+                "max_shard_size": "size",
+            },
+        ),
+        "push": (
+            {"model": model, "repo": "me/mine"},
+            {
+                "model": "model",
+                "repo": "repo",
+                "format": "choice",
+                "private": "flag",
+                "weights_dtype": "choice or none",
+                "message": "name or none",
+            },
         ),
         "export": (
             {"model": model, "path": folder / "served"},
@@ -133,24 +141,6 @@ def rows(folder):
             {"tokenizer": "needed tokenizer", "skip_special": "flag"},
         ),
         "tokenizers.SpecialTokens": ({}, dict.fromkeys(ROLES, "id or none")),
-        "models.GPT": ({**SIZES, "num_heads": 2}, HEADED),
-        "models.BERT": (
-            {**SIZES, "num_heads": 2},
-            {**HEADED, "num_segments": "whole from 0", "norm_epsilon": "share"},
-        ),
-        "models.RoBERTa": ({**SIZES, "num_heads": 2}, {**HEADED, "norm_epsilon": "share"}),
-        "models.DistilBERT": ({**SIZES, "num_heads": 2}, {**HEADED, "norm_epsilon": "share"}),
-        "models.LSTM": (
-            SIZES,
-            {
-                **SIZED,
-                "inner_dim": "whole or none",
-                "input_dropout": "share or none",
-                "word_dropout": "share",
-                "weight_dropout": "share",
-                "bidirectional": "flag",
-            },
-        ),
         "training.metrics.classification_report": (
             SOUND_FIGURES,
             {**FIGURES, "digits": "whole from 0", "output_dict": "flag"},
@@ -179,7 +169,10 @@ def both():
     return {"temperature": "from 0", "repetition_penalty": "positive"}
 
 
-ROLES = ("start", "stop", "separator", "padding", "mask", "decoder_start", "unknown")
+ROLES = (
+    *("start", "stop", "separator", "padding", "mask", "decoder_start", "unknown"),
+    *("source_start", "source_end", "target_start", "never"),
+)
 METHODS = {  # of a tokenizer
     "encode": ({"text": "a"}, {"text": "text", "allow_special": "flag"}),
     "encode_with_offsets": ({"text": "a"}, {"text": "text", "allow_special": "flag"}),
@@ -197,7 +190,6 @@ LEFT_OUT = {  # with the reason
     *("generation.Decoder", "generation.Decoding", "generation.Request", "generation.generate"),
     *("generation.choose_tokens", "generation.stream"),  # ids in, ids out, beneath the tasks
     *("data.QAExample",),  # plain fields, checked where they are read
-    *("models.Backbone", "models.LSTMSeq2Seq", "models.Transformer"),  # in test_configs
     *("tokenizers.Tokenizer", "tokenizers.BytePairTokenizer", "tokenizers.WordPieceTokenizer"),
     *("training.metrics.bleu", "training.metrics.chrf", "training.metrics.rouge"),
     *("training.metrics.perplexity",),  # in test_metrics_text

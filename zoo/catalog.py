@@ -10,7 +10,7 @@ CARD_FACTS = ("source", "licence", "metric")
 WIDE = 110  # columns of a terminal that has room for all of them
 
 
-def list_presets(family=None, task=None):
+def list_presets(family: str | None = None, task: str | None = None) -> list[dict]:
     """Print a table of the bundled presets, the smallest first, and return its rows.
 
     ```python

@@ -11,6 +11,7 @@
 """
 
 import contextlib
+import os
 import re
 
 from zoo import checkpoints, downloads, hub, manifest, tensors
@@ -18,17 +19,26 @@ from zoo import weights as weight_files
 from zoo.checks import shown
 from zoo.config import choose_task, fingerprint, read_config, with_overrides
 from zoo.data.labels import label_names
+from zoo.generation import get_sampler
 from zoo.layers.initializers import weights_follow
 from zoo.models import FAMILIES
 from zoo.shared_weights import load_shared_weights
 from zoo.sizes import check_memory, count_parameters
-from zoo.tasks import TASKS
+from zoo.tasks import TASKS, Task
 from zoo.tasks.alterations import alter
 from zoo.tasks.encoder_task import EncoderTask
 from zoo.tokenizers import Tokenizer
 
 
-def load(name, task=None, weights=True, freeze=None, quantize=None, revision=None, **overrides):
+def load(
+    name: str | os.PathLike,
+    task: str | None = None,
+    weights: bool | str = True,
+    freeze: str | int | None = None,
+    quantize: str | None = None,
+    revision: str | None = None,
+    **overrides,
+) -> Task:
     """A task from a preset.
 
     ```python
@@ -38,9 +48,9 @@ def load(name, task=None, weights=True, freeze=None, quantize=None, revision=Non
     ```
 
     Args:
-        name: a bundled preset (`zoo.list_presets()` shows them); the path of a preset folder, or
-            of a folder that Hugging Face transformers wrote; or a model of its hub,
-            `"hf://owner/name"`, which is fetched.
+        name: a bundled preset (`zoo.list_presets()` shows them); the path of a preset folder, of a
+            folder that Hugging Face transformers wrote, or of a `.gguf` file of llama.cpp; or a
+            model of the hub, `"hf://owner/name"`, which is fetched.
         task: the name of a task such as `"causal_lm"`; None for the preset's own.
         weights: True for the preset's weights, `"backbone"` for those of its backbone under a
             new, random head, False for random ones alone.
@@ -100,6 +110,8 @@ def load(name, task=None, weights=True, freeze=None, quantize=None, revision=Non
         special_tokens=choose_special_tokens(folder, config, tokenizer, overrides),
         **changed["task_arguments"],
     )
+    if changed.get("sampler"):  # a folder of another library has none
+        model.sampler = get_sampler(changed["sampler"])
     model.source = downloads.source_of(folder) or source_in(config)
     if weights and config.get("quantization"):
         make_room(model, folder, config)

@@ -116,6 +116,14 @@ def without_gradients():
         _tracing.without_gradients = False
 
 
+def no_gradients():
+    """A context in which nothing need be kept for a backward pass.
+
+    What comes out of it still goes through `ops.stop_gradient`, which is what counts here.
+    """
+    return without_gradients()
+
+
 def is_without_gradients():
     return getattr(_tracing, "without_gradients", False)
 

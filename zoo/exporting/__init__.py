@@ -11,9 +11,10 @@ from zoo.backends import backend
 from zoo.exporting import checks
 from zoo.folders import replace_folder, replaceable_path
 from zoo.saving import save
+from zoo.tasks import Task
 
 
-def export(model, path, format="saved_model"):
+def export(model: Task, path: str | os.PathLike, format: str = "saved_model") -> None:
     """Write a task as a TensorFlow SavedModel, whose only need is TensorFlow.
 
     ```python

@@ -2,6 +2,7 @@
 
 import dataclasses
 from types import MappingProxyType
+from typing import Any, Self
 
 import keras
 
@@ -66,7 +67,7 @@ class Task(Quantizes, Runs, backend.Trainer, TokenModel):
 
     def usual_optimizer(self):
         """The optimizer that `compile` takes for "auto"."""
-        return optimizers.for_fine_tuning()
+        return optimizers.for_fine_tuning(self.backbone.hidden_dim)
 
     def usual_loss(self):
         """The loss that `compile` takes for "auto"; None for a task that computes its own."""
@@ -78,13 +79,13 @@ class Task(Quantizes, Runs, backend.Trainer, TokenModel):
 
     def compile(
         self,
-        optimizer="auto",
-        loss="auto",
-        loss_weights=None,
-        metrics=None,
-        weighted_metrics="auto",
+        optimizer: Any = "auto",
+        loss: Any = "auto",
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = "auto",
         **kwargs,
-    ):
+    ) -> None:
         """As `keras.Model.compile`; whatever is "auto" is the task's usual choice.
 
         A cross-entropy by its name, such as `"sparse_categorical_crossentropy"`, is one of logits,
@@ -144,7 +145,7 @@ class Task(Quantizes, Runs, backend.Trainer, TokenModel):
         is_guarded = any(isinstance(callback, guards) for callback in given)
         return [] if is_guarded else [StopsAtNaN()]
 
-    def require_tokenizer(self):
+    def require_tokenizer(self) -> Tokenizer:
         """The tokenizer; raises ValueError when the task has none."""
         if self.tokenizer is None:
             raise ValueError(
@@ -153,7 +154,7 @@ class Task(Quantizes, Runs, backend.Trainer, TokenModel):
             )
         return self.tokenizer
 
-    def encode(self, texts):
+    def encode(self, texts: Any) -> list[list[int]]:
         """Token ids of a string or of several, a list of ids for each."""
         return encoded(self.require_tokenizer(), texts_of(texts)[0])
 
@@ -162,7 +163,7 @@ class Task(Quantizes, Runs, backend.Trainer, TokenModel):
         """The paths of the layers that are not trained, as a sorted list."""
         return altered(self.sublayers()).get("frozen", [])
 
-    def get_config(self):
+    def get_config(self) -> dict:
         serialize = keras.saving.serialize_keras_object
         return {
             "backbone": serialize(self.backbone),
@@ -173,7 +174,7 @@ class Task(Quantizes, Runs, backend.Trainer, TokenModel):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> Self:
         restore = keras.saving.deserialize_keras_object
         alterations = {kind: config[kind] for kind in KINDS if kind in config}
         arguments = {name: value for name, value in config.items() if name not in KINDS}

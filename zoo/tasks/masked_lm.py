@@ -1,6 +1,7 @@
 """Masked language models: trained to fill in tokens that were covered."""
 
 import contextlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,9 +16,10 @@ from zoo.data.sources import texts_of
 from zoo.data.streams import pools
 from zoo.data.texts import NothingToLearn, warn_dropped
 from zoo.layers.encoder_parts import Bias, PredictionTransform, TakePositions
-from zoo.models.base import token_inputs
+from zoo.models.base import Backbone, token_inputs
 from zoo.objectives import MaskTokens, pad
 from zoo.tasks.language_model import LanguageModel
+from zoo.tokenizers import Tokenizer
 
 
 def mask_head(backbone, hidden, positions):
@@ -75,13 +77,13 @@ class MaskedLM(LanguageModel):
 
     def __init__(
         self,
-        backbone,
-        tokenizer=None,
-        sequence_length=None,
-        mask_rate=0.15,
-        whole_words=True,
+        backbone: Backbone,
+        tokenizer: Tokenizer | None = None,
+        sequence_length: int | None = None,
+        mask_rate: float = 0.15,
+        whole_words: bool = True,
         **kwargs,
-    ):
+    ) -> None:
         inputs = token_inputs((*backbone.optional_inputs, "masked_positions"))
         hidden = backbone(without_positions(inputs))
         outputs = mask_head(backbone, hidden, inputs["masked_positions"])
@@ -137,7 +139,7 @@ class MaskedLM(LanguageModel):
         tokenizer, mask_id = self.require_mask_token(), self.special_tokens.mask
         return make_objective(tokenizer, mask_id, self.mask_rate, self.whole_words)
 
-    def fill(self, texts, top_k=5):
+    def fill(self, texts: Any, top_k: int = 5) -> list:
         """The likeliest tokens behind each `[MASK]` of a text.
 
         Args:
@@ -191,7 +193,7 @@ class MaskedLM(LanguageModel):
         decode = self.tokenizer.decode
         return [(decode([i], skip_special=False), float(probabilities[i])) for i in best]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         names = ("sequence_length", "mask_rate", "whole_words")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

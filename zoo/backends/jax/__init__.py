@@ -7,6 +7,7 @@ from zoo.backends.common import (
     from_numpy,
     hide,
     in_order,
+    no_gradients,
     product,
     random_state,
     recompute,
@@ -18,6 +19,7 @@ from zoo.backends.common import (
 from zoo.backends.data import adapt_batches, stop_tuning
 from zoo.backends.jax.compiling import compile_function, compile_loop
 from zoo.backends.jax.kernels import (
+    device_names,
     empty,
     head_gradients,
     int8_product,
@@ -38,6 +40,7 @@ __all__ = [
     "attention",
     "compile_function",
     "compile_loop",
+    "device_names",
     "empty",
     "from_numpy",
     "head_gradients",
@@ -45,6 +48,7 @@ __all__ = [
     "in_order",
     "int8_product",
     "lstm",
+    "no_gradients",
     "product",
     "random_state",
     "recompute",

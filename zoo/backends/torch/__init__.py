@@ -7,10 +7,12 @@ from zoo.backends.torch.compiling import compile_function, compile_loop
 from zoo.backends.torch.head_gradients import head_gradients
 from zoo.backends.torch.kernels import (
     attention,
+    device_names,
     empty,
     from_numpy,
     hide,
     in_order,
+    no_gradients,
     recompute,
     reorder_rows,
     sum_by_column,
@@ -34,6 +36,7 @@ __all__ = [
     "attention",
     "compile_function",
     "compile_loop",
+    "device_names",
     "empty",
     "from_numpy",
     "head_gradients",
@@ -41,6 +44,7 @@ __all__ = [
     "in_order",
     "int8_product",
     "lstm",
+    "no_gradients",
     "product",
     "random_state",
     "recompute",

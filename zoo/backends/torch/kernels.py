@@ -47,6 +47,11 @@ def recompute(function, *tensors):
     return function(*tensors)
 
 
+def no_gradients():
+    """A context in which nothing is kept for a backward pass."""
+    return torch.no_grad()
+
+
 def take_rows(table, ids):
     """The rows of `table` that `ids` name."""
     return ops.take(table, ids, axis=0)
@@ -92,3 +97,8 @@ def from_numpy(array):
     if array.dtype == ml_dtypes.bfloat16:
         return ops.convert_to_tensor(array)
     return torch.from_numpy(array)
+
+
+def device_names():
+    """Names of the accelerators that tensors are on; none for a CPU."""
+    return [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
