@@ -15,8 +15,6 @@ from zoo.training.schedules import WarmupStableDecay
 
 import zoo
 
-PROMPT = "It was"
-
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -38,6 +36,8 @@ def prepare(args):
     if tokenizer_file.exists() and all(path.exists() for path in names.values()):
         return zoo.tokenizers.Tokenizer.load(tokenizer_file), names
     files = sorted(args.folder.rglob("*.txt"))
+    if len(files) < 2:
+        raise SystemExit(f"{args.folder} must hold two .txt files at least; got {len(files)}.")
     documents = {"train": [f for i, f in enumerate(files) if i % 20], "held_out": files[::20]}
     tokenizer = zoo.tokenizers.BytePairTokenizer.train(documents["train"], args.vocab_size)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def main():
     run = Checkpoint(args.out / "run", every_minutes=5)
     model.fit(train, epochs=args.epochs, validation_data=held_out, callbacks=[run])
     print(model.evaluate(held_out, return_dict=True, verbose=0))
-    print(model.generate(PROMPT, max_new_tokens=args.length // 2, sampler="top_p", seed=0))
+    print(model.generate("It was", max_new_tokens=args.length // 2, sampler="top_p", seed=0))
     zoo.save(model, args.out / "model")
 
 

@@ -21,6 +21,7 @@ PRIVATE = [
     "keras.src.backend",
     "keras.src.backend.common.global_state",
     "keras.src.backend.common.stateless_scope.in_stateless_scope",
+    "keras.src.backend.compute_output_spec",
     "keras.src.backend.rnn",
     "keras.src.backend.torch.core.get_device",
     "keras.src.backend.torch.core.to_torch_dtype",

@@ -6,6 +6,7 @@ is checked as their classes declare it, before anything is made.
 
 import hashlib
 import json
+import re
 
 import keras
 
@@ -31,9 +32,19 @@ SECTIONS = {
     "tokenizer": str,  # its fingerprint
     "sampler": dict,  # that `generate` uses, where it is not the greedy one
     "frozen": list,  # paths of layers that are not trained
+    "quantization": str,  # how matrices are kept, where they are not floats
     "card": dict,
 }
-OPTIONAL_SECTIONS = ("task_arguments", "special_tokens", "tokenizer", "sampler", "frozen", "card")
+OPTIONAL_SECTIONS = (
+    "task_arguments",
+    "special_tokens",
+    "tokenizer",
+    "sampler",
+    "frozen",
+    "quantization",
+    "card",
+)
+QUANTIZATION = re.compile(r"|int8|int4/[1-9]\d{0,5}")
 JSON_NAMES = {int: "an integer", str: "a text", dict: "an object", list: "a list"}
 
 # What others call our arguments, and what to use here.
@@ -78,6 +89,11 @@ def read_config(path):
     for name in config["frozen"]:
         if not isinstance(name, str):
             raise ValueError(f"{path}: frozen must list names; got {shown(name)}.")
+    if not QUANTIZATION.fullmatch(config["quantization"]):
+        raise ValueError(
+            f"{path}: quantization must be int8, or int4/ and the size of its groups; got "
+            f"{shown(config['quantization'])}."
+        )
     check_arguments(config, path)
     check_special_tokens(config, path)
     check_sampler(config, path)

@@ -25,8 +25,8 @@ def resolve(name, revision=None, with_weights=False):
     """The folder of a preset, which a model of a hub is fetched into.
 
     Args:
-        name: a bundled preset such as `"gpt-small"`, the path of a preset folder or of a `.gguf`
-            file, or a model of a hub, `"hf://owner/name"`, `"owner/name"`,
+        name: a bundled preset such as `"gpt-small"`; the path of a preset folder or of a `.gguf`
+            file; or a model of a hub, `"hf://owner/name"`, `"owner/name"`,
             `"hf://owner/name@commit"` or one of `SHORT_NAMES`. A folder of the working directory
             goes before all others of its name, and a bundled preset before a short name, unless it
             lacks the weights that are wanted.

@@ -12,6 +12,7 @@ from zoo.checks import checked_path, shown
 from zoo.config import FORMAT_VERSION, check_arguments, fingerprint
 from zoo.folders import current, replace_folder, replaceable_path
 from zoo.generation import Greedy
+from zoo.layers.quantized import count_as_floats
 from zoo.models import FAMILIES
 from zoo.sizes import count_parameters
 from zoo.tasks import TASKS, Task
@@ -20,8 +21,8 @@ from zoo.tensors.reading import FORMAT
 from zoo.tokenizers import SpecialTokens
 from zoo.weights import HALF, OwnTensors
 
-# Left out of a config where there is nothing.
-SILENT = ("special_tokens", "tokenizer", "sampler", "frozen")
+# What is left out of a config where there is nothing.
+SILENT = ("special_tokens", "tokenizer", "sampler", "frozen", "quantization")
 LIBRARIES = {"zoo": "keras", "transformers": "transformers"}
 MARK = "<!-- Written by zoo.save, and again each time. Delete this line to keep your own text. -->"
 
@@ -31,7 +32,7 @@ def save(
     folder: str | os.PathLike,
     weights_dtype: str | None = None,
     format: str = "zoo",
-    max_shard_size: str | int = "5GB",
+    max_shard_size: int | str = "5GB",
 ) -> None:
     """Write a task as a preset folder, which `zoo.load` turns back into it, bit for bit.
 
@@ -67,6 +68,11 @@ def save(
     if format not in known:
         raise ValueError(f"format must be one of {', '.join(known)}; got {shown(format)}.")
     config = make_config(model)
+    if format != "zoo" and model.quantization:
+        raise ValueError(
+            f"format={format!r} takes weights that are floats; these are quantised to "
+            f"{model.quantization}. Save the model that it was made of, or with format='zoo'."
+        )
     if format in FILE_FORMATS:
         save_file(model, folder, weights_dtype, *FILE_FORMATS[format])
         return
@@ -147,16 +153,17 @@ def make_config(model):
         "tokenizer": "" if tokenizer is None else fingerprint(tokenizer),
         "sampler": sampler_of(model),
         "frozen": model.frozen,
+        "quantization": model.quantization or "",
         "card": {"source": model.source} if model.source else {},
     }
     config = {name: value for name, value in config.items() if value or name not in SILENT}
     check_arguments(config, "zoo.save")
-    described = count_parameters(config)
-    if model.backbone.count_params() != described:
+    described, held = count_parameters(config), count_as_floats(model.backbone)
+    if held != described:
         raise ValueError(
             f"A preset holds a {family.__name__} as its arguments make it, with "
-            f"{described:,} parameters; this one has {model.backbone.count_params():,}: its layers "
-            "were changed, by LoRA or quantisation perhaps. model.save('model.keras') keeps it."
+            f"{described:,} parameters; this one has {held:,}: its layers "
+            "were changed, by LoRA perhaps. model.save('model.keras') keeps it."
         )
     return config
 

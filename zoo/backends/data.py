@@ -93,3 +93,13 @@ def _rest_of_epoch(iterator, first):
 
 def stop_tuning(iterator):
     """Nothing: no other thread tunes the data."""
+
+
+def first_batch(iterator):
+    """The first batch of a `fit` or `evaluate` that is about to begin.
+
+    Args:
+        iterator: Keras' epoch iterator, which starts anew afterwards.
+    """
+    for _, _, found in iterator:
+        return found[0] if isinstance(found, (list, tuple)) else next(found)

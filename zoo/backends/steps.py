@@ -5,6 +5,7 @@ import weakref
 
 import keras
 from keras import ops
+from keras.src.backend import compute_output_spec
 from keras.src.utils.tracking import no_automatic_dependency_tracking
 
 from zoo.backends.accumulation import average_over_tokens, batch_of
@@ -91,6 +92,19 @@ class Steps:
             labels: a `keras.KerasTensor` like those of a batch.
         """
         self._compile_loss.build(labels, self.outputs[0])
+
+    def build_compiled(self, x, y, sample_weight):
+        """Make what the compiled loss and metrics keep, from the shapes of a batch alone."""
+        parts = self._compile_loss, self._compile_metrics
+        if all(part is None or part.built for part in parts):
+            return
+        batch = keras.tree.map_structure(_as_symbol, (x, y, sample_weight))
+        x, y, sample_weight = batch
+        y_pred = compute_output_spec(self, x, training=False)
+        compute_output_spec(self.compute_metrics, x, y, y_pred, sample_weight=sample_weight)
+        compute_output_spec(
+            self._compute_loss, x, y, y_pred, sample_weight=sample_weight, training=False
+        )
 
     def build_metrics(self, batch):
         """Make the variables of all metrics, before a step would, by a batch's shapes."""
@@ -201,6 +215,12 @@ class Steps:
                 callback.set_model(self)
                 callbacks.append(callback)
         return callbacks
+
+
+def _as_symbol(array):
+    if array is None:
+        return None
+    return keras.KerasTensor(array.shape, keras.backend.standardize_dtype(array.dtype))
 
 
 def _not_decayed(optimizer):

@@ -51,7 +51,7 @@ def fill(model, tensors, family, task, heads, source):
     }
     places = stored_names(tensors, family, tied, source)
     for twin, name in family.tied.items():  # a head of its own that was not parted from the table
-        if twin not in tied and twin not in places and name in places:
+        if heads == "all" and twin not in tied and twin not in places and name in places:
             places[twin] = places[name]
     reader = Reader(tensors, places, source)
     missing = set() if heads == "all" else missing_heads(model, rows, reader.places, heads)

@@ -6,6 +6,7 @@ recurrent state is that after a row's last real token; an encoder's padding is m
 computes exactly what it would compute alone.
 """
 
+import dataclasses
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from keras import ops, tree
 
 from zoo.backends import backend
 from zoo.backends.buckets import LENGTHS, bucket, bucket_sizes
+from zoo.generation.asking import vocabulary_of
 
 CACHE_BUCKETS = 64
 BEAM_BUCKETS = 16  # a beam's cache is moved at each step: it starts small, and grows
@@ -58,16 +60,20 @@ class Decoder:
         for padded, row in zip(token_ids, rows, strict=True):
             padded[: len(row)] = row
         room = bucket(max_new_tokens, CACHE_BUCKETS, math.inf)
-        constants = {
-            name: ops.convert_to_tensor(value, dtype=value.dtype)
-            for name, value in {
+        processing, vocabulary = request.processing, vocabulary_of(self.model)
+        constants = tree.map_structure(
+            lambda value: ops.convert_to_tensor(value, dtype=value.dtype),
+            {
                 **sampler.constants(request, seeds, room),
                 **special_constants(self.model.special_tokens, self.num_choices),
-            }.items()
-        }
+                "processors": [p.constants(vocabulary) for p in processing.processors],
+            },
+        )
+        asked = {"processing": processing, "has_scores": request.return_scores}
+        kind = dataclasses.replace(sampler.kind, **asked)
         read = self.reader.num_read(int(lengths.max()), self.model.special_tokens)
         sizes = self.reader.cache_sizes(read, max_new_tokens, sampler.cache_grows)
-        static = {"kind": sampler.kind, "copies": sampler.copies(request.num_return)}
+        static = {"kind": kind, "copies": sampler.copies(request.num_return)}
         state, context = self._begin(
             ops.convert_to_tensor(token_ids),
             ops.convert_to_tensor(lengths),
@@ -80,7 +86,7 @@ class Decoder:
         loop = self._start_loop()
 
         def advance(state, num_steps):
-            return loop(state, num_steps, constants, kind=sampler.kind)
+            return loop(state, num_steps, constants, kind=kind)
 
         def grow(cache, size):
             empty = self.reader.empty_cache(len(rows), size, context, static["copies"])
@@ -103,8 +109,7 @@ class Decoder:
         """
         logits, reading, context = self.reader.begin(token_ids, lengths, constants, length, copies)
         prompts = (token_ids, lengths) if self.reader.shares_cache else None
-        batch_size, vocab_size = ops.shape(token_ids)[0], self.model.backbone.vocab_size
-        state = kind.begin(batch_size, copies, room, prompts, vocab_size) | reading
+        state = kind.begin(ops.shape(token_ids)[0], copies, room, prompts) | reading
         return kind.take(state, self.choices(logits, constants), constants), context
 
     def step(self, state, constants, kind):
@@ -294,6 +299,11 @@ class Decoding:
         A beam's is `(batch, width, count)`.
         """
         return ops.convert_to_numpy(self.state["tokens"])[..., : self.count]
+
+    def noted(self):
+        """`{name: float32 array (rows, count)}`: what is noted of each new token, if asked for."""
+        names = [name for name in ("log_probs", "scores") if name in self.state]
+        return {n: ops.convert_to_numpy(self.state[n])[..., : self.count] for n in names}
 
     def finish(self, rows):
         """Mark rows, a bool array `(rows,)`, as finished."""

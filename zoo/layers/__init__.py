@@ -32,6 +32,7 @@ from zoo.layers.recurrent import BidirectionalLSTM, LSTMLayer
 from zoo.layers.recurrent_attention import BahdanauAttention, LuongAttention, RecurrentDecoder
 from zoo.layers.recurrent_dropout import LockedDropout, WordDropout
 from zoo.layers.rotary import RotaryEmbedding
+from zoo.layers.watching import watch
 
 __all__ = [
     "ALiBi",
@@ -72,4 +73,5 @@ __all__ = [
     "padding_mask_to_attention",
     "take_rows",
     "token_nats",
+    "watch",
 ]

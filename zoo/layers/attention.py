@@ -9,6 +9,7 @@ from zoo.layers.base import Layer
 from zoo.layers.dense import Dense, as_rows
 from zoo.layers.grouped_heads import fold, fold_rows, unfold
 from zoo.layers.shared_context import gather_by_context
+from zoo.layers.watching import show
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -168,6 +169,7 @@ class MultiHeadAttention(Layer):
                 cache = _write(cache[0], _swap(key), start), _write(cache[1], _swap(value), start)
                 if not _is_zero(start):
                     key, value = _swap(cache[0]), _swap(cache[1])
+        show(self, query=query, key=key, value=value)
         if padding_mask is not None:
             padding_mask = masks.padding_mask_to_attention(padding_mask)
         if attention_mask is not None:

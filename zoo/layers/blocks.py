@@ -3,6 +3,7 @@
 import keras
 
 from zoo.layers.base import Layer
+from zoo.layers.watching import show
 
 NORMS = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
 
@@ -102,6 +103,7 @@ class TransformerBlock(Layer):
     ):
         cache = None if cache is None else dict(cache)
         self._check_context(context is not None, cache)
+        entered = x
 
         def sublayer(name, x, layer, norm, **inputs):
             y = norm(x) if self.pre_norm else x
@@ -133,6 +135,7 @@ class TransformerBlock(Layer):
                 training=training,
             )
         x = sublayer("feed_forward", x, self.feed_forward, self.feed_forward_norm)
+        show(self, entered=entered, left=x)
         return x if cache is None else (x, cache)
 
     def _check_context(self, has_context, cache=None):

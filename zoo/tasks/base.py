@@ -18,11 +18,12 @@ from zoo.models.base import Backbone, TokenModel
 from zoo.tasks.alterations import KINDS, alter, altered
 from zoo.tasks.guards import StopsAtNaN
 from zoo.tasks.losses import of_logits
+from zoo.tasks.quantizing import Quantizes
 from zoo.tasks.runs import Runs
 from zoo.tokenizers import SpecialTokens, Tokenizer
 
 
-class Task(Runs, backend.Trainer, TokenModel):
+class Task(Quantizes, Runs, backend.Trainer, TokenModel):
     """A backbone with a head, its tokenizer and its objective: an ordinary `keras.Model`.
 
     A subclass builds its head, calls `super().__init__(backbone, tokenizer, inputs=...,

@@ -23,7 +23,7 @@ from zoo.tasks.chatting import CHAT_TEMPLATE, ChattingTask
 from zoo.tasks.language_model import LanguageModel
 from zoo.tasks.stateful import StatefulRuns
 from zoo.tasks.windows import scored_arrays, windows_of
-from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came
+from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came, with_starts
 from zoo.tokenizers import Tokenizer
 
 SCORE_BATCH = 8
@@ -164,6 +164,7 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
         strip_prompt=False,
         batch_size=BATCH_SIZE,
         verbose="auto",
+        return_scores=False,
         **others,
     ):
         """Continue prompts.
@@ -187,8 +188,16 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
             strip_prompt: bool, whether to return the continuation alone.
             batch_size: int, prompts that are continued together, those of similar length.
             verbose: 1 for a progress bar, 0 for none, `"auto"` for one after a few seconds.
-            **others: `temperature`, `top_k`, `top_p`, `min_p` or `repetition_penalty`, instead of a
-                sampler that has them; `num_return_sequences` for `num_return`.
+            return_scores: bool, whether to return a `zoo.generation.Scored` in place of each text:
+                the text, its new tokens, and how likely each was.
+            **others: `temperature`, `top_k`, `top_p`, `min_p`, `typical_p`, `eta_cutoff` or
+                `repetition_penalty`, instead of a sampler that has them; `num_return_sequences`
+                for `num_return`; and, in any combination, what is asked beside the likelihood:
+                `min_new_tokens` and `no_repeat_ngram_size`, ints; `bad_words`, texts or lists of
+                ids that shall not occur; `logit_bias`, `{id, tuple of ids or text: number}`;
+                `presence_penalty` and `frequency_penalty`, of new tokens; `choices`, texts of which
+                one is written; `regex`, which the new text matches; `processors`, functions of
+                (ids, logits). See `zoo.generation.processors`.
 
         Returns:
             The prompt with its continuation, of the kind that came in: a string for a string, a
@@ -200,7 +209,7 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
             TypeError: if a prompt is neither text nor token ids.
         """
         request = Request.make(
-            self.sampler,
+            self,
             max_new_tokens=max_new_tokens,
             sampler=sampler,
             seed=seed,
@@ -210,14 +219,16 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
             strip_prompt=strip_prompt,
             batch_size=batch_size,
             verbose=verbose,
+            return_scores=return_scores,
             others=others,
         )
         prompts, is_single, is_text = self.as_rows(prompts, "prompt", request)
         rows = self._prompt_rows(prompts, is_text, request)
         found = self.write(rows, request, is_text)
-        if not strip_prompt:
-            starts = prompts if is_text else rows
-            found = [[start + new for new in few] for start, few in zip(starts, found, strict=True)]
+        starts = prompts if is_text else rows
+        if strip_prompt:
+            starts = [start[:0] for start in starts]
+        found = with_starts(found, starts)
         return as_they_came(found, request.num_return, is_single)
 
     def stream(
@@ -236,7 +247,7 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
         Joined, the pieces are what `generate(..., strip_prompt=True)` returns.
         """
         request = Request.make(
-            self.sampler,
+            self,
             max_new_tokens=max_new_tokens,
             sampler=sampler,
             seed=seed,

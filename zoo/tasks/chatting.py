@@ -69,9 +69,7 @@ class ChattingTask:
         return self.stream_row(*self.fitted([row], request), request, is_text=True)
 
     def _chat_request(self, sampler, seed, stop, others, **asked):
-        return Request.make(
-            self.sampler, sampler=sampler, seed=seed, stop=stop, others=others, **asked
-        )
+        return Request.make(self, sampler=sampler, seed=seed, stop=stop, others=others, **asked)
 
     def encode_chat(self, messages, add_generation_prompt=True, **variables):
         """Token ids of a conversation, as the template writes it.

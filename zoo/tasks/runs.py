@@ -61,6 +61,7 @@ class Runs(Reads):
         Raises:
             ValueError: for data without meaning for the task, before anything is computed.
         """
+        self.check_trainable()
         check_run(
             batch_size=batch_size,
             epochs=epochs,
@@ -181,6 +182,7 @@ class Runs(Reads):
         return_dict: bool = False,
     ) -> Any:
         """A step of training on text or on token ids; see `keras.Model.train_on_batch`."""
+        self.check_trainable()
         check_run(return_dict=return_dict)
         batch = self._one_batch(x, y, sample_weight, class_weight, training=True)
         return super().train_on_batch(*batch, return_dict=return_dict)

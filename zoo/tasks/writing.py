@@ -6,8 +6,9 @@ import numpy as np
 
 from zoo.data.sources import is_column, model_inputs, to_list
 from zoo.data.texts import filled, is_missing
-from zoo.generation import Decoder, generate, get_sampler, stream
+from zoo.generation import Decoder, Scored, generate, get_sampler, stream
 from zoo.generation.checks import check_ids
+from zoo.generation.scores import cut as cut_scores
 from zoo.generation.stopping import StopBuffer, cut_at_stop
 
 BATCH_SIZE = 32
@@ -35,14 +36,28 @@ class WritingTask:
         return {**super().get_config(), "sampler": dict(vars(self.sampler))}
 
     def write(self, rows, request, is_text):
-        """For each row of ids what follows it, `num_return` times: texts or lists of ids."""
+        """For each row of ids what follows it, `num_return` times.
+
+        Returns:
+            Texts or lists of ids; or pairs of such a one and its `Scores`.
+        """
         found = generate(self.decoder, rows, request, self.tokenizer.decode if is_text else None)
         if not is_text or not rows:
             return found
-        texts = self.tokenizer.decode([ids for several in found for ids in several])
-        texts = [cut_at_stop(text, request.stop) for text in texts]
+        flat = [one for several in found for one in several]
+        ids = [one[0] for one in flat] if request.return_scores else flat
+        texts = [cut_at_stop(text, request.stop) for text in self.tokenizer.decode(ids)]
+        if request.return_scores:
+            texts = [(text, self._up_to(text, *one)) for text, one in zip(texts, flat, strict=True)]
         size = request.num_return
         return [texts[i : i + size] for i in range(0, len(texts), size)]
+
+    def _up_to(self, text, ids, scores):
+        """The `Scores` of the tokens that spell a text, which a stop string may have cut."""
+        if self.tokenizer.decode(ids) == text:
+            return scores
+        length = next(n for n in range(len(ids) + 1) if text in self.tokenizer.decode(ids[:n]))
+        return cut_scores(scores, length)
 
     def stream_row(self, row, request, is_text):
         """Yield what follows a row: pieces of text that are certain, or ids."""
@@ -109,6 +124,23 @@ def rows_of_encoding(encoding):
         token_ids, mask = [token_ids], [mask]
     rows = zip(to_list(token_ids), to_list(mask), strict=True)
     return [[one for one, is_real in zip(*row, strict=True) if is_real] for row in rows]
+
+
+def with_starts(found, starts):
+    """Each text or list of ids with what it continues; its scores, if any, as `Scored`."""
+
+    def whole(start, one):
+        if isinstance(one, tuple):
+            output, scores = one
+            return Scored(start + output, *scores)
+        return start + one
+
+    return [[whole(start, one) for one in few] for start, few in zip(starts, found, strict=True)]
+
+
+def emptied(few):
+    """Empty texts in the place of what was written from an empty source."""
+    return [Scored("", [], [], [], 0.0) if isinstance(one, Scored) else "" for one in few]
 
 
 def as_they_came(found, num_return, is_single):

@@ -7,16 +7,24 @@ from zoo.backends.common import (
     from_numpy,
     hide,
     in_order,
+    no_gradients,
     product,
     random_state,
     recompute,
     reorder_rows,
     set_random_state,
+    sum_by_column,
     write_rows,
 )
 from zoo.backends.data import adapt_batches, stop_tuning
 from zoo.backends.jax.compiling import compile_function, compile_loop
-from zoo.backends.jax.kernels import empty, head_gradients, take_rows, writes_attention_out
+from zoo.backends.jax.kernels import (
+    empty,
+    head_gradients,
+    int8_product,
+    take_rows,
+    writes_attention_out,
+)
 from zoo.backends.jax.lstm import lstm
 from zoo.backends.jax.training import Trainer
 
@@ -36,7 +44,9 @@ __all__ = [
     "head_gradients",
     "hide",
     "in_order",
+    "int8_product",
     "lstm",
+    "no_gradients",
     "product",
     "random_state",
     "recompute",
@@ -44,6 +54,7 @@ __all__ = [
     "rnn",
     "set_random_state",
     "stop_tuning",
+    "sum_by_column",
     "take_rows",
     "write_rows",
     "writes_attention_out",

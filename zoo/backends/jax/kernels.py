@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from keras import ops
 
+from zoo.backends import common
 from zoo.backends import head_gradients as in_chunks
 
 
@@ -20,6 +21,14 @@ def product_in_float32(x, y):
 
 
 head_gradients = functools.partial(in_chunks.head_gradients, product=product_in_float32)
+
+
+def int8_product(x, weight, scale):
+    """What `zoo.backends.common.int8_product` does.
+
+    In a loop, XLA would widen the weights once for all steps, and read four times as much in each.
+    """
+    return common.int8_product(x, jax.lax.optimization_barrier(weight), scale)
 
 
 def take_rows(table, ids):

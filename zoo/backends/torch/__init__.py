@@ -11,14 +11,16 @@ from zoo.backends.torch.kernels import (
     from_numpy,
     hide,
     in_order,
+    no_gradients,
     recompute,
     reorder_rows,
+    sum_by_column,
     take_rows,
     write_rows,
     writes_attention_out,
 )
 from zoo.backends.torch.lstm import lstm
-from zoo.backends.torch.products import product
+from zoo.backends.torch.products import int8_product, product
 from zoo.backends.torch.random import random_state, set_random_state
 from zoo.backends.torch.training import Trainer
 
@@ -38,7 +40,9 @@ __all__ = [
     "head_gradients",
     "hide",
     "in_order",
+    "int8_product",
     "lstm",
+    "no_gradients",
     "product",
     "random_state",
     "recompute",
@@ -46,6 +50,7 @@ __all__ = [
     "rnn",
     "set_random_state",
     "stop_tuning",
+    "sum_by_column",
     "take_rows",
     "write_rows",
     "writes_attention_out",

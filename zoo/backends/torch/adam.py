@@ -6,6 +6,7 @@ training step. PyTorch has the whole update as one kernel; the results differ in
 
 import types
 
+import keras
 import torch
 from keras.src.backend.torch.optimizers.torch_adam import Adam
 from keras.src.backend.torch.optimizers.torch_adamw import AdamW
@@ -17,7 +18,8 @@ def speed_up_optimizer(optimizer):
     Options that the kernel lacks keep Keras' own update. For optimizers other than Adam and AdamW,
     nothing changes.
     """
-    if type(optimizer) in (Adam, AdamW):
+    has_rates = isinstance(optimizer, keras.optimizers.AdamW) and hasattr(optimizer, "factors")
+    if type(optimizer) in (Adam, AdamW) or has_rates:
         optimizer._backend_apply_gradients = types.MethodType(_update, optimizer)
 
 
@@ -46,7 +48,8 @@ def _fused_update(optimizer, gradients, variables):
     with torch.no_grad():
         step = int(optimizer.iterations) + 1
         scale = _clip_divisor(gradients, optimizer.global_clipnorm)
-        for weight_decay, group in _by_weight_decay(optimizer, gradients, variables).items():
+        rate = float(optimizer.learning_rate)
+        for (weight_decay, factor), group in _grouped(optimizer, gradients, variables).items():
             indices = [optimizer._get_variable_index(variable) for _, variable in group]
             torch._fused_adamw_(
                 [variable.value.data for _, variable in group],
@@ -55,7 +58,7 @@ def _fused_update(optimizer, gradients, variables):
                 [optimizer._velocities[i].value.data for i in indices],
                 [],
                 [torch.tensor(float(step)) for _ in group],
-                lr=float(optimizer.learning_rate),
+                lr=rate * factor,
                 beta1=optimizer.beta_1,
                 beta2=optimizer.beta_2,
                 weight_decay=weight_decay,
@@ -77,12 +80,12 @@ def _clip_divisor(gradients, global_clipnorm):
     return torch.clamp(norm / global_clipnorm, min=1.0) + (norm - norm)
 
 
-def _by_weight_decay(optimizer, gradients, variables):
-    """`{weight_decay: [(gradient, variable), ...]}`."""
-    groups = {}
+def _grouped(optimizer, gradients, variables):
+    """`{(weight_decay, factor of the rate): [(gradient, variable), ...]}`."""
+    groups, factors = {}, getattr(optimizer, "rate_factors", None)
     for gradient, variable in zip(gradients, variables, strict=True):
         decays = optimizer.weight_decay and optimizer._use_weight_decay(variable)
-        groups.setdefault(optimizer.weight_decay if decays else 0.0, []).append(
-            (gradient, variable)
-        )
+        factor = factors[optimizer._get_variable_index(variable)] if factors else 1.0
+        key = optimizer.weight_decay if decays else 0.0, factor
+        groups.setdefault(key, []).append((gradient, variable))
     return groups

@@ -47,6 +47,11 @@ def recompute(function, *tensors):
     return function(*tensors)
 
 
+def no_gradients():
+    """A context in which nothing is kept for a backward pass."""
+    return torch.no_grad()
+
+
 def take_rows(table, ids):
     """The rows of `table` that `ids` name."""
     return ops.take(table, ids, axis=0)
@@ -69,6 +74,12 @@ def reorder_rows(cache, rows):
     theirs.
     """
     return tree.map_structure(lambda x: x.copy_(x[rows]) if x.is_contiguous() else x[rows], cache)
+
+
+def sum_by_column(values, columns, width):
+    """What `zoo.backends.common.sum_by_column` does; Keras would ask the GPU for a size."""
+    sums = torch.zeros((values.shape[0], width), dtype=values.dtype, device=values.device)
+    return sums.scatter_add(1, columns.long(), values)
 
 
 def in_order(x):

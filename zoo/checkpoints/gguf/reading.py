@@ -12,6 +12,7 @@ from zoo.checkpoints.gguf.rotary import FACTORS
 from zoo.checks import shown
 from zoo.hub import GGUF, suggestion
 from zoo.shared_weights import warn_of_new_heads
+from zoo.tasks.chatting import CHAT_TEMPLATE
 from zoo.tokenizers import SpecialTokens, Tokenizer
 
 TEMPLATE = "tokenizer.chat_template"
@@ -34,8 +35,10 @@ def read_config(path):
         config = preset_config(describe(file, family), family, "causal_lm", path)
         template = file.metadata.get(TEMPLATE)
     if template is not None:
-        if not isinstance(template, str):
-            raise ValueError(f"{path}: {TEMPLATE} must be text; got {shown(template)}.")
+        if not CHAT_TEMPLATE.fits(template):
+            raise ValueError(
+                f"{path}: {TEMPLATE} must be {CHAT_TEMPLATE.expected}; got {shown(template)}."
+            )
         config["task_arguments"]["chat_template"] = template
     return config
 
