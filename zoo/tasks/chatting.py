@@ -14,8 +14,6 @@ class ChattingTask:
     a turn, is none to the model.
     """
 
-    chat_template = None
-
     def chat(
         self,
         messages,
