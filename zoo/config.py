@@ -13,6 +13,7 @@ import keras
 from zoo import arguments, hub
 from zoo.checks import shown
 from zoo.data.labels import check_labels_list
+from zoo.generation import get_sampler
 from zoo.models import FAMILIES
 from zoo.tasks import TASKS
 from zoo.tensors.checks import strict_json
@@ -29,6 +30,7 @@ SECTIONS = {
     "task_arguments": dict,
     "special_tokens": dict,  # of the task, where they are not the tokenizer's usual ones
     "tokenizer": str,  # its fingerprint
+    "sampler": dict,  # that `generate` uses, where it is not the greedy one
     "frozen": list,  # paths of layers that are not trained
     "quantization": str,  # how matrices are kept, where they are not floats
     "card": dict,
@@ -37,6 +39,7 @@ OPTIONAL_SECTIONS = (
     "task_arguments",
     "special_tokens",
     "tokenizer",
+    "sampler",
     "frozen",
     "quantization",
     "card",
@@ -93,6 +96,7 @@ def read_config(path):
         )
     check_arguments(config, path)
     check_special_tokens(config, path)
+    check_sampler(config, path)
     return config
 
 
@@ -125,6 +129,13 @@ def check_arguments(config, source):
         arguments.check(cls, config[section], f"{source}: {section}")
 
 
+def check_sampler(config, source):
+    try:
+        get_sampler(config["sampler"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{source}: sampler is not sound: {error}") from None
+
+
 def check_special_tokens(config, source):
     try:
         SpecialTokens(**config["special_tokens"]).check(config["backbone"]["vocab_size"])
@@ -146,7 +157,7 @@ def with_overrides(config, task, overrides):
     """
     changed = {**config, "task": task}
     if task != config["task"]:
-        changed |= {"task_arguments": {}, "frozen": []}
+        changed |= {"task_arguments": {}, "sampler": {}, "frozen": []}
     known = [name for cls in classes(changed).values() for name in arguments.taken(cls)]
     known += ["tokenizer", "special_tokens"]
     for name in overrides:

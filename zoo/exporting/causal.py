@@ -21,7 +21,7 @@ from zoo.exporting.graph_functions import (
     sampling_rules,
 )
 from zoo.exporting.tokenizers.byte_pairs import GraphTokenizer, as_utf8
-from zoo.generation.decoder import context_length
+from zoo.generation.readers import context_length
 from zoo.layers import token_nats
 
 

@@ -10,7 +10,7 @@ from zoo.data.labels import checked_weights, refuse_labels
 from zoo.data.rows import checked_rows, with_tokens
 from zoo.data.texts import NothingToLearn
 from zoo.generation import Request
-from zoo.generation.decoder import context_length
+from zoo.generation.readers import context_length
 from zoo.models.base import Backbone, token_inputs
 from zoo.objectives import PackedCausalLM, next_token_rows, packed_batches
 from zoo.tasks.chatting import CHAT_TEMPLATE, ChattingTask
@@ -157,6 +157,7 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
         batch_size=BATCH_SIZE,
         verbose="auto",
         return_scores=False,
+        draft=None,
         **others,
     ):
         """Continue prompts.
@@ -182,6 +183,9 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
             verbose: 1 for a progress bar, 0 for none, `"auto"` for one after a few seconds.
             return_scores: bool, whether to return a `zoo.generation.Scored` in place of each text:
                 the text, its new tokens, and how likely each was.
+            draft: `"prompt"` to guess tokens from what the text so far has in common with itself,
+                or a smaller `zoo.CausalLM` of the same vocabulary. The model reads several guesses
+                at once: the text is the same, and comes sooner where guesses are right.
             **others: `temperature`, `top_k`, `top_p`, `min_p`, `typical_p`, `eta_cutoff` or
                 `repetition_penalty`, instead of a sampler that has them; `num_return_sequences`
                 for `num_return`; and, in any combination, what is asked beside the likelihood:
@@ -212,6 +216,7 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
             batch_size=batch_size,
             verbose=verbose,
             return_scores=return_scores,
+            draft=draft,
             others=others,
         )
         prompts, is_single, is_text = self.as_rows(prompts, "prompt", request)
@@ -231,6 +236,7 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
         seed=None,
         stop=None,
         truncate=False,
+        draft=None,
         **others,
     ):
         """Continue one prompt, yielding the text as it comes, never half a character.
@@ -245,6 +251,7 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
             seed=seed,
             stop=stop,
             truncate=truncate,
+            draft=draft,
             others=others,
             caller="stream",
         )

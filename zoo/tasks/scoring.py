@@ -7,7 +7,7 @@ from keras import ops
 
 from zoo.backends import backend
 from zoo.data.sources import texts_of
-from zoo.generation.decoder import context_length
+from zoo.generation.readers import context_length
 from zoo.layers import token_nats
 from zoo.tasks.windows import scored_arrays, windows_of
 

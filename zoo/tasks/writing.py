@@ -1,8 +1,10 @@
 """What tasks that write text share: prompts and sources in, texts out, by a sampler of choice."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from zoo.data.sources import is_column, to_list
+from zoo.data.sources import is_column, model_inputs, to_list
 from zoo.data.texts import filled, is_missing
 from zoo.generation import Beam, Decoder, Scored, generate, get_sampler, stream
 from zoo.generation.checks import check_ids
@@ -96,6 +98,8 @@ def as_batch(prompts, what="prompt"):
     """Prompts as a list, whether there was just one, and whether they are text."""
     if isinstance(prompts, str):
         return [prompts], True, True
+    if isinstance(prompts, Mapping):
+        prompts = rows_of_encoding(prompts)
     if is_column(prompts):
         prompts = to_list(prompts)
         if all(isinstance(p, str) or is_missing(p) for p in prompts):
@@ -125,6 +129,23 @@ def with_starts(found, starts):
 def emptied(few):
     """Empty texts in the place of what was written from an empty source."""
     return [Scored("", [], [], [], 0.0) if isinstance(one, Scored) else "" for one in few]
+
+
+def rows_of_encoding(encoding):
+    """The rows of what tokenizers of transformers give, a dict of ids and masks, without padding.
+
+    Anything else comes back as it is.
+    """
+    encoding = model_inputs(encoding)
+    token_ids, mask = encoding.get("token_ids"), encoding.get("padding_mask")
+    if token_ids is None:
+        return encoding
+    if mask is None or np.ndim(mask) != np.ndim(token_ids):
+        return token_ids
+    if np.ndim(mask) == 1:
+        token_ids, mask = [token_ids], [mask]
+    rows = zip(to_list(token_ids), to_list(mask), strict=True)
+    return [[one for one, is_real in zip(*row, strict=True) if is_real] for row in rows]
 
 
 def as_they_came(found, num_return, is_single):

@@ -3,7 +3,7 @@
 import os
 import re
 
-from zoo.checks import file_path
+from zoo.checks import existing_file
 from zoo.data.formats.schemes import to_iob2
 from zoo.files import read_lines
 
@@ -38,7 +38,7 @@ def read_conll(
         ValueError: naming the file and the line: not UTF-8, or no word or no tag in its column.
             Naming the file: no words at all, no such scheme, or a tag that is none of it.
     """
-    lines = read_lines(file_path(path, "A CoNLL file"))
+    lines = read_lines(existing_file(path, "A CoNLL file"))
     for name, column in {"word_column": word_column, "tag_column": tag_column}.items():
         if not isinstance(column, int):
             raise ValueError(f"{name} must be the number of a column, an int; got {column!r}.")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.checks import existing_file
 from zoo.files import read_text
 
 
@@ -81,7 +82,7 @@ def read_squad(source: Any) -> list[QAExample]:
             not stand in its context where it should.
     """
     if isinstance(source, str | os.PathLike):
-        source = read_json(source)
+        source = read_json(existing_file(source, "A SQuAD file"))
     if isinstance(source, Mapping):
         return list(questions_of_articles(source))
     return [

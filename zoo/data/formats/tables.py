@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from zoo.checks import file_path
+from zoo.checks import existing_file
 
 
 def read_table(
@@ -74,7 +74,7 @@ def stream_table(path: str | os.PathLike, columns: Any) -> Iterator[tuple]:
         ValueError: naming the file and the line: another kind of file, a column that is not there,
             a row of another width, a line that is no JSON object, or not UTF-8.
     """
-    path, columns = file_path(path, "A table"), checked_columns(columns)
+    path, columns = existing_file(path, "A table"), checked_columns(columns)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise ValueError(
