@@ -14,6 +14,8 @@ SAMPLER = {
     "top_p": "part or none",
     "min_p": "share or none",
     "repetition_penalty": "positive",
+    "typical_p": "part or none",
+    "eta_cutoff": "below one",
 }
 FIGURES = {"y": "true labels", "predictions": "predicted", "labels": "listed"}
 SOUND_FIGURES = {"y": ["a", "b"], "predictions": ["a", "a"]}
@@ -34,6 +36,7 @@ def rows(folder):
                 "weights": "weights",
                 "freeze": "refused",
                 "revision": "name or none",
+                "quantize": "choice or none",
             },
         ),
         "save": (
@@ -111,7 +114,31 @@ def rows(folder):
         "generation.TopK": ({}, {"k": "whole or none", **both()}),
         "generation.TopP": ({}, {"p": "part or none", **both()}),
         "generation.MinP": ({}, {"p": "share or none", **both()}),
-        "generation.Beam": ({}, {"width": "whole", "length_penalty": "from 0"}),
+        "generation.Beam": (
+            {},
+            {
+                "width": "whole",
+                "length_penalty": "from 0",
+                "groups": "whole",
+                "diversity": "from 0",
+            },
+        ),
+        "generation.RepetitionPenalty": ({"penalty": 1.5}, {"penalty": "positive"}),
+        "generation.OccurrencePenalty": ({}, {"presence": "finite", "frequency": "finite"}),
+        "generation.NoRepeatNGram": ({"size": 2}, {"size": "whole"}),
+        "generation.MinNewTokens": ({"count": 2}, {"count": "new tokens"}),
+        "data.MixedRows": (
+            {"files": [folder / "y.bin"], "length": 4, "batch_size": 2},
+            {
+                "files": "several paths",
+                "length": "whole",
+                "batch_size": "whole",
+                "weights": "shares or none",
+                "seed": "seed from 0",
+                "shuffle": "flag",
+                "drop_remainder": "flag",
+            },
+        ),
         "generation.get_sampler": ({"sampler": "greedy"}, {"sampler": "sampler"}),
         "tokenizers.Tokenizer.load": ({"path": files["preset"]}, {"path": "path"}),
         "tokenizers.Tokenizer.from_json": ({"json": tokenizer().to_json()}, {"json": "json"}),
@@ -187,6 +214,12 @@ METHODS = {  # of a tokenizer
     "warn_of_unknown": ({"rows": [[1]]}, {"rows": "anything", "stacklevel": "anything"}),
 }
 LEFT_OUT = {  # with the reason
+    *(
+        "generation.Processor",
+        "generation.Constraint",
+        "generation.Scored",
+        "generation.LogitBias",
+    ),  # made by `generate`
     *("generation.Decoder", "generation.Decoding", "generation.Request", "generation.generate"),
     *("generation.choose_tokens", "generation.stream"),  # ids in, ids out, beneath the tasks
     *("data.QAExample",),  # plain fields, checked where they are read

@@ -133,7 +133,13 @@ WRITES = {
     "stop": "stop",
     "truncate": "flag",
 }
-WRITES_MANY = {**WRITES, "num_return": "whole", "batch_size": "whole", "verbose": "verbose"}
+WRITES_MANY = {
+    **WRITES,
+    "num_return": "whole",
+    "batch_size": "whole",
+    "verbose": "verbose",
+    "return_scores": "flag",
+}
 
 TASKS = {  # what each has besides
     "CausalLM": {
@@ -209,7 +215,8 @@ CONSTRUCTORS = {
 KINDS["names"] = ((None, 5, [], ["a"], ["a", "a"], ["a", ""], ["a", 1.5], {}), "label")
 
 INNER = (  # what tasks are made of: called by Keras, by other rooms or by subclasses
-    *("begun", "fitted"),
+    *("begun", "check_trainable", "fitted", "quantizable_layers", "quantize"),
+    "quantize_empty",
     *("arrays", "as_rows", "build_loss", "call", "check_batch", "check_inputs", "check_readable"),
     *("check_vocabulary", "clone", "compile", "compile_from_config", "compute_loss"),
     *("compute_output_spec", "examples", "export", "feed", "feed_of", "from_config", "gathered"),
