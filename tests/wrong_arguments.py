@@ -14,6 +14,8 @@ SAMPLER = {
     "top_p": "part or none",
     "min_p": "share or none",
     "repetition_penalty": "positive",
+    "typical_p": "part or none",
+    "eta_cutoff": "share or none",
 }
 FIGURES = {"y": "true labels", "predictions": "predicted", "labels": "listed"}
 SOUND_FIGURES = {"y": ["a", "b"], "predictions": ["a", "a"]}
@@ -33,6 +35,7 @@ def rows(folder):
                 "task": "choice or none",
                 "weights": "weights",
                 "freeze": "refused",
+                "quantize": "choice or none",
                 "revision": "name or none",
             },
         ),
@@ -111,7 +114,15 @@ def rows(folder):
         "generation.TopK": ({}, {"k": "whole or none", **both()}),
         "generation.TopP": ({}, {"p": "part or none", **both()}),
         "generation.MinP": ({}, {"p": "share or none", **both()}),
-        "generation.Beam": ({}, {"width": "whole", "length_penalty": "from 0"}),
+        "generation.Beam": (
+            {},
+            {
+                "width": "whole",
+                "length_penalty": "from 0",
+                "groups": "whole",
+                "diversity": "from 0",
+            },
+        ),
         "generation.get_sampler": ({"sampler": "greedy"}, {"sampler": "sampler"}),
         "tokenizers.Tokenizer.load": ({"path": files["preset"]}, {"path": "path"}),
         "tokenizers.Tokenizer.from_json": ({"json": tokenizer().to_json()}, {"json": "json"}),
@@ -187,7 +198,13 @@ METHODS = {  # of a tokenizer
     "warn_of_unknown": ({"rows": [[1]]}, {"rows": "anything", "stacklevel": "anything"}),
 }
 LEFT_OUT = {  # with the reason
-    *("generation.Decoder", "generation.Decoding", "generation.Request", "generation.generate"),
+    *(
+        "generation.Decoder",
+        "generation.Decoding",
+        "generation.Request",
+        "generation.Scored",
+        "generation.generate",
+    ),
     *("generation.choose_tokens", "generation.stream"),  # ids in, ids out, beneath the tasks
     *("data.QAExample",),  # plain fields, checked where they are read
     *("tokenizers.Tokenizer", "tokenizers.BytePairTokenizer", "tokenizers.WordPieceTokenizer"),

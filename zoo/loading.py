@@ -77,6 +77,8 @@ def load(
             f"weights must be True, False or 'backbone'; got {shown(weights)}. Weights in another "
             "folder are loaded by its own name: zoo.load(folder)."
         )
+    if quantize not in (None, "int8", "int4"):
+        raise ValueError(f"quantize must be 'int8', 'int4' or None; got {shown(quantize)}.")
     folder = hub.resolve(name, revision, bool(weights))
     is_checked = manifest.check(folder, without=() if weights else [hub.WEIGHTS_FILES])
     is_foreign = checkpoints.is_foreign(folder)
