@@ -15,7 +15,7 @@ SAMPLER = {
     "min_p": "share or none",
     "repetition_penalty": "positive",
     "typical_p": "part or none",
-    "eta_cutoff": "share or none",
+    "eta_cutoff": "below one",
 }
 FIGURES = {"y": "true labels", "predictions": "predicted", "labels": "listed"}
 SOUND_FIGURES = {"y": ["a", "b"], "predictions": ["a", "a"]}
@@ -35,8 +35,8 @@ def rows(folder):
                 "task": "choice or none",
                 "weights": "weights",
                 "freeze": "refused",
-                "quantize": "choice or none",
                 "revision": "name or none",
+                "quantize": "choice or none",
             },
         ),
         "save": (
@@ -123,6 +123,22 @@ def rows(folder):
                 "diversity": "from 0",
             },
         ),
+        "generation.RepetitionPenalty": ({"penalty": 1.5}, {"penalty": "positive"}),
+        "generation.OccurrencePenalty": ({}, {"presence": "finite", "frequency": "finite"}),
+        "generation.NoRepeatNGram": ({"size": 2}, {"size": "whole"}),
+        "generation.MinNewTokens": ({"count": 2}, {"count": "new tokens"}),
+        "data.MixedRows": (
+            {"files": [folder / "y.bin"], "length": 4, "batch_size": 2},
+            {
+                "files": "several paths",
+                "length": "whole",
+                "batch_size": "whole",
+                "weights": "shares or none",
+                "seed": "seed from 0",
+                "shuffle": "flag",
+                "drop_remainder": "flag",
+            },
+        ),
         "generation.get_sampler": ({"sampler": "greedy"}, {"sampler": "sampler"}),
         "tokenizers.Tokenizer.load": ({"path": files["preset"]}, {"path": "path"}),
         "tokenizers.Tokenizer.from_json": ({"json": tokenizer().to_json()}, {"json": "json"}),
@@ -199,12 +215,12 @@ METHODS = {  # of a tokenizer
 }
 LEFT_OUT = {  # with the reason
     *(
-        "generation.Decoder",
-        "generation.Decoding",
-        "generation.Request",
+        "generation.Processor",
+        "generation.Constraint",
         "generation.Scored",
-        "generation.generate",
-    ),
+        "generation.LogitBias",
+    ),  # made by `generate`
+    *("generation.Decoder", "generation.Decoding", "generation.Request", "generation.generate"),
     *("generation.choose_tokens", "generation.stream"),  # ids in, ids out, beneath the tasks
     *("data.QAExample",),  # plain fields, checked where they are read
     *("tokenizers.Tokenizer", "tokenizers.BytePairTokenizer", "tokenizers.WordPieceTokenizer"),

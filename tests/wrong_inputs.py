@@ -144,12 +144,7 @@ WRITES_MANY = {
 
 TASKS = {  # what each has besides
     "CausalLM": {
-        "generate": {
-            "prompts": "prompts",
-            **WRITES_MANY,
-            "strip_prompt": "flag",
-            "draft": "draft",
-        },
+        "generate": {"prompts": "prompts", **WRITES_MANY, "strip_prompt": "flag", "draft": "draft"},
         "stream": {"prompt": "prompts", **WRITES, "draft": "draft"},
         "score": {"texts": "text", "stride": "length"},
         "compile": {"sampler": "sampler"},
@@ -221,9 +216,8 @@ CONSTRUCTORS = {
 KINDS["names"] = ((None, 5, [], ["a"], ["a", "a"], ["a", ""], ["a", 1.5], {}), "label")
 
 INNER = (  # what tasks are made of: called by Keras, by other rooms or by subclasses
-    *("begun", "fitted"),
-    *("check_trainable", "quantizable_layers", "quantize_empty"),
-    "quantize",  # changes its model for good: test_quantized.py
+    *("begun", "check_trainable", "fitted", "quantizable_layers", "quantize"),
+    "quantize_empty",
     *("arrays", "as_rows", "build_loss", "call", "check_batch", "check_inputs", "check_readable"),
     *("check_vocabulary", "clone", "compile", "compile_from_config", "compute_loss"),
     *("compute_output_spec", "examples", "export", "feed", "feed_of", "from_config", "gathered"),
@@ -232,7 +226,14 @@ INNER = (  # what tasks are made of: called by Keras, by other rooms or by subcl
     *("outputs_of", "outputs_of_step", "own_callbacks", "predict_rows", "prepare", "read_examples"),
     *("read_memory", "renew_optimizer", "require_classes", "require_fine_weights"),
     *("require_mask_token", "require_tokenizer", "rows", "speed_up", "split_feed"),
-    *("start_carrying", "start_of_text", "start_writing", "stream_batches", "stream_row"),
+    *(
+        "start_carrying",
+        "start_of_text",
+        "start_scoring",
+        "start_writing",
+        "stream_batches",
+        "stream_row",
+    ),
     *("sublayers", "symbolic_inputs", "test_step", "train_step", "usual_loss", "usual_metrics"),
     *("usual_optimizer", "validation_parts", "write"),
 )

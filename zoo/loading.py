@@ -21,6 +21,7 @@ from zoo.config import choose_task, fingerprint, read_config, with_overrides
 from zoo.data.labels import label_names
 from zoo.generation import get_sampler
 from zoo.layers.initializers import weights_follow
+from zoo.layers.quantized import MODES
 from zoo.models import FAMILIES
 from zoo.shared_weights import load_shared_weights
 from zoo.sizes import check_memory, count_parameters
@@ -77,8 +78,8 @@ def load(
             f"weights must be True, False or 'backbone'; got {shown(weights)}. Weights in another "
             "folder are loaded by its own name: zoo.load(folder)."
         )
-    if quantize not in (None, "int8", "int4"):
-        raise ValueError(f"quantize must be 'int8', 'int4' or None; got {shown(quantize)}.")
+    if quantize not in (None, *MODES):
+        raise ValueError(f"quantize must be None, 'int8' or 'int4'; got {shown(quantize)}.")
     folder = hub.resolve(name, revision, bool(weights))
     is_checked = manifest.check(folder, without=() if weights else [hub.WEIGHTS_FILES])
     is_foreign = checkpoints.is_foreign(folder)

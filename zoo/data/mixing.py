@@ -1,7 +1,10 @@
 """Several token files as one stream: documents in a new order each epoch, files in given shares."""
 
+from typing import Any
+
 import numpy as np
 
+from zoo.checks import require_flag, require_several, require_whole
 from zoo.data.batches import Batches
 from zoo.data.token_files import TokenFile
 
@@ -33,8 +36,21 @@ class MixedRows(Batches):
     """
 
     def __init__(
-        self, files, length, batch_size, weights=None, seed=0, shuffle=True, drop_remainder=False
-    ):
+        self,
+        files: Any,
+        length: int,
+        batch_size: int,
+        weights: Any = None,
+        seed: int | None = 0,
+        shuffle: bool = True,
+        drop_remainder: bool = False,
+    ) -> None:
+        require_several("files", files, "TokenFiles or their paths")
+        for name, value in {"length": length, "batch_size": batch_size}.items():
+            require_whole(name, value, optional=False)
+        require_whole("seed", seed, smallest=0)
+        require_flag("shuffle", shuffle)
+        require_flag("drop_remainder", drop_remainder)
         self.files = [f if isinstance(f, TokenFile) else TokenFile(f) for f in files]
         check_files(self.files)
         self.shares = shares_of(weights, len(self.files))
@@ -121,6 +137,7 @@ def shares_of(weights, count):
     """The shares of files, adding up to 1."""
     if weights is None:
         return None
+    require_several("weights", weights, "numbers")
     weights = np.asarray(weights, "float64")
     is_sound = weights.shape == (count,) and np.isfinite(weights).all() and (weights >= 0).all()
     if not is_sound or not weights.sum():

@@ -10,7 +10,7 @@ from zoo.arguments import LENGTH, RATE, Boolean
 from zoo.backends.buckets import bucket
 from zoo.checks import require_whole
 from zoo.data.batches import Batches, FullRows, drawn_batches
-from zoo.data.labels import checked_weights, refuse_labels
+from zoo.data.labels import checked_weights, refuse_labels, weights_of_tokens
 from zoo.data.rows import RowFormat
 from zoo.data.sources import texts_of
 from zoo.data.streams import pools
@@ -47,9 +47,10 @@ class MaskedLM(LanguageModel):
     model.fill("The captain of the [MASK] gave the order.", top_k=5)
     ```
 
-    `fit` and `evaluate` take strings, arrays or any Keras dataset. Only masked positions are
-    projected to the vocabulary. `loss` is nats per masked token, beside `perplexity` and
-    `accuracy`.
+    `fit` and `evaluate` take strings, arrays or any Keras dataset. With strings, `sample_weight` is
+    a number for each, and `class_weight` has one for some tokens, by their spelling or id. Only
+    masked positions are projected to the vocabulary. `loss` is nats per masked token, beside
+    `perplexity` and `accuracy`.
 
     Args:
         backbone: an encoder such as `zoo.models.BERT`.
@@ -97,6 +98,8 @@ class MaskedLM(LanguageModel):
     def optional_inputs(self):
         return (*self.backbone.optional_inputs, "masked_positions")
 
+    weighs_tokens = True
+
     def rows(self, x):
         return self._row_format().encode(x)
 
@@ -107,6 +110,9 @@ class MaskedLM(LanguageModel):
         length = self.sequence_length or self.backbone.max_length
         documents = self.encode(x)
         token_ids, mask, weights = packed_rows(documents, length, self._row_format(), weights)
+        if class_weight is not None:
+            of_tokens = weights_of_tokens(class_weight, self.tokenizer)[token_ids]
+            weights = of_tokens if weights is None else weights * of_tokens
         warn_dropped(sum(not ids for ids in documents), len(documents), "texts")
         return FullRows({"token_ids": token_ids, "padding_mask": mask, "weights": weights})
 
