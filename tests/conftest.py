@@ -13,7 +13,7 @@ os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")  # and XLA's ow
 import keras
 import pytest
 
-pytest_plugins = ("tests.preset_fixtures",)
+pytest_plugins = ("tests.preset_fixtures", "tests.foreign")
 
 # Files of few but long tests. Started last, one of them would keep a single worker busy.
 SLOW_FILES = (
@@ -23,6 +23,7 @@ SLOW_FILES = (
     "test_lstm_seq2seq.py",
     "test_readme.py",
     "test_examples.py",
+    "test_parity.py",
     "test_foreign_folders.py",
     "test_causal_lm.py",
     "test_generation.py",

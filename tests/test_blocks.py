@@ -156,7 +156,7 @@ def test_projections_can_be_quantised_and_adapted():
     np.testing.assert_allclose(numpy_of(layer(x)), before, atol=1e-6)
     layer.outer.quantize("int8")
     np.testing.assert_allclose(numpy_of(layer(x)), before, atol=0.1)
-    assert layer.outer.kernel.dtype == "int8"
+    assert layer.outer.quantization_mode == "int8"
 
 
 def trained_weights(layer):

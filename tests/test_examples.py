@@ -81,6 +81,22 @@ def test_tickets(monkeypatch, capsys, tmp_path):
     assert len({answer["label"] for answer in served[:2]}) == 1
 
 
+@pytest.mark.slow_to_compile
+def test_pretraining_goes_on_where_it_was(monkeypatch, capsys, tmp_path):
+    for number in range(21):
+        (tmp_path / f"{number}.txt").write_text(f"The old house stood on hill {number}. " * 8)
+    sizes = "--vocab-size 270 --num-layers 1 --hidden-dim 16 --length 32 --batch-size 8"
+    command = ["pretraining.py", str(tmp_path), "--out", str(tmp_path / "run"), *sizes.split()]
+    measured = []
+    for epochs in ("1", "2", "2"):  # the last one has nothing left to train
+        monkeypatch.setattr(sys, "argv", [*command, "--epochs", epochs])
+        runpy.run_path(str(EXAMPLES / "pretraining.py"), run_name="__main__")
+        printed = capsys.readouterr().out
+        assert ("train: 19 documents" in printed) == (epochs == "1")
+        measured.append(next(line for line in printed.splitlines() if line.startswith("{")))
+    assert measured[0] != measured[1] == measured[2]
+
+
 @pytest.mark.backend_free
 def test_examples_are_short():
     for path in EXAMPLES.glob("*.py"):

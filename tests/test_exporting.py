@@ -99,6 +99,31 @@ def generation(texts, max_new_tokens, temperature, top_p, seed):
     return "generate", inputs
 
 
+def sampling(texts, max_new_tokens, temperature, top_p, seed, **others):
+    inputs = generation(texts, max_new_tokens, temperature, top_p, seed)[1]
+    whole = ("top_k", "min_new_tokens")
+    for name, usual in INERT.items():
+        dtype = "int32" if name in whole else "float32"
+        inputs[name] = dtype, others.get(name, usual)
+    return "sample", inputs
+
+
+INERT = {
+    "top_k": 0,
+    "min_p": 0.0,
+    "typical_p": 1.0,
+    "eta_cutoff": 0.0,
+    "min_new_tokens": 0,
+    "repetition_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+}
+ASKED = (
+    {"min_new_tokens": 20, "repetition_penalty": 1.3, "presence_penalty": 0.5},
+    {"top_k": 40, "min_p": 0.001, "typical_p": 0.9, "eta_cutoff": 0.001, "frequency_penalty": 0.3},
+)
+
+
 def logits(token_ids, padding_mask):
     inputs = {
         "token_ids": ("int32", np.asarray(token_ids).tolist()),
@@ -167,6 +192,8 @@ BAD_CALLS = [
     (generation(["a"], 0, 0.0, 1.0, 0), "max_new_tokens must be at least 1; got] [0]"),
     (generation(["a"], 1, -1.0, 1.0, 0), "temperature must be at least 0 and finite (0 is greedy)"),
     (generation(["a"], 1, 1.0, 0.0, 0), "top_p must be above 0 and at most 1; got] [0]"),
+    (sampling(["a"], 1, 1.0, 1.0, 0, top_k=-1), "top_k must be at least 0 (0 keeps every token)"),
+    (sampling(["a"], 1, 1.0, 1.0, 0, typical_p=0.0), "typical_p must be above 0 and at most 1"),
     (("score", {"text": as_bytes(["a b " * 60])}), "must fit into the context of 96 tokens"),
     (logits([[0] * 97], [[True] * 97]), "must fit into the context of 96 tokens; got] [97]"),
     (logits([[-1]], [[True]]), "Token ids must be from 0 to"),
@@ -179,6 +206,9 @@ def served(serve, model, half_model, inputs):
     calls = {
         "logits": logits(**inputs),
         "generate": [generation(PROMPTS, *sampler) for sampler in SAMPLERS],
+        "sample": [
+            sampling(PROMPTS, 24, t, 0.95, 3, **asked) for t in (0.0, 1.2) for asked in ASKED
+        ],
         "ended": [generation([""] * 16, n, 1.0, 1.0, 0) for n in (15, 30)],
         "empty": generation([], 4, 1.0, 1.0, 0),
         "not utf-8": (
@@ -193,7 +223,7 @@ def served(serve, model, half_model, inputs):
     half = [logits([[1, 2, 3]], [[True] * 3])]
     answers = serve({"full": model, "half": half_model}, {"full": flat, "half": half})
     names, *results = answers["full"]
-    assert names == ["generate", "score", "serving_default", "tokenize"]
+    assert names == ["generate", "sample", "score", "serving_default", "tokenize"]
     results = iter(results)
     named = {
         name: [next(results) for _ in part] if type(part) is list else next(results)
@@ -219,6 +249,17 @@ def test_generated_text_is_the_models(served, model, case):
     sampler = Sampler(temperature, top_p=top_p)
     expected = model.generate(PROMPTS, max_new_tokens, sampler, seed=seed)
     assert served["generate"][case]["text"] == expected
+
+
+@pytest.mark.parametrize("case", range(4))
+def test_what_is_asked_of_samples_is_the_models(served, model, case):
+    temperature, asked = (0.0, 1.2)[case // 2], dict(ASKED[case % 2])
+    filters = {n: asked.pop(n) for n in ("top_k", "min_p", "typical_p", "eta_cutoff") if n in asked}
+    sampler = Sampler(temperature, top_p=0.95, **filters)
+    found = model.generate(PROMPTS, 24, sampler, seed=3, return_scores=True, **asked)
+    assert served["sample"][case]["text"] == [one.output for one in found]
+    seen = served["sample"][case]["log_prob"]
+    np.testing.assert_allclose(seen, [one.score for one in found], rtol=1e-3)
 
 
 def test_generation_stops_at_the_end_token(served, model):
@@ -340,6 +381,16 @@ def test_graph_tokenizer_gives_the_same_text(graph_tokenizer, tokenizer):
     rows = [chance.choices(every_id[: 300 - i % 50], k=chance.randrange(20)) for i in range(3000)]
     texts = graph_tokenizer.decode(tf.ragged.constant(rows, "int32")).numpy()
     assert [text.decode() for text in texts] == tokenizer.decode(rows)
+
+
+@pytest.mark.backend_free
+def test_texts_begin_in_the_graph_as_they_do_here():
+    tf = pytest.importorskip("tensorflow")
+    from zoo.exporting.causal import begun
+
+    rows = tf.ragged.constant([[5, 6], [], [7]], dtype="int32")
+    assert begun(rows, 3, only_empty=True).to_list() == [[5, 6], [3], [7]]
+    assert begun(rows, 2, only_empty=False).to_list() == [[2, 5, 6], [2], [2, 7]]
 
 
 @pytest.mark.backend_free

@@ -10,12 +10,13 @@ from safetensors import safe_open
 
 import zoo
 from tests.models import TEXTS, tiny_backbone, tiny_gpt, tiny_lstm, with_weights, word_pieces
+from zoo.data.rows import RowFormat
 from zoo.tokenizers import BytePairTokenizer, SpecialTokens
 
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
 
-LINES = [line for text in TEXTS for line in text.splitlines() if line]
+LINES = ["Nobody spoke.", "“Come in,” said the captain; — he laughed.", "数字 🙂 naïve café", ""]
 
 
 def save(model, folder, **arguments):
@@ -31,21 +32,19 @@ def roberta(padding_first=False):
     names = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     names = sorted(names, key=lambda name: name != "<pad>") if padding_first else names
     tokenizer = BytePairTokenizer.train(TEXTS, 300, special_tokens=names)
-    sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 16, "max_length": 40}
+    sizes = {"num_layers": 1, "num_heads": 2, "hidden_dim": 16, "max_length": 80}
     backbone = zoo.models.RoBERTa(vocab_size=tokenizer.vocab_size, dropout=0.0, **sizes)
     return with_weights(zoo.MaskedLM(backbone, tokenizer))
 
 
 def distilbert(**task):
-    labels = ["neg", "pos"]
-    return zoo.TextClassifier(
-        tiny_backbone(zoo.models.DistilBERT), word_pieces(), labels=labels, **task
-    )
+    backbone = tiny_backbone(zoo.models.DistilBERT, max_length=80)
+    return zoo.TextClassifier(backbone, word_pieces(), labels=["neg", "pos"], **task)
 
 
 MODELS = {
     "gpt": tiny_gpt,
-    "bert": lambda: with_weights(zoo.MaskedLM(tiny_backbone(), word_pieces())),
+    "bert": lambda: with_weights(zoo.MaskedLM(tiny_backbone(max_length=80), word_pieces())),
     "roberta": roberta,
     "distilbert": distilbert,
 }
@@ -61,17 +60,13 @@ def test_their_tokenizer_makes_our_rows(name, tmp_path):
         assert theirs.eos_token_id == model.special_tokens.end
         assert "token_type_ids" not in theirs("text")  # which would be added to the embeddings
         return
-    pairs = list(itertools.pairwise(LINES))
-    for texts in (LINES, pairs):
-        rows = theirs(texts, truncation=False)
-        ours = model.row_format.encode(texts).arrays
+    for texts in (LINES, list(itertools.pairwise(LINES))):
+        form = RowFormat(model.tokenizer, model.backbone, model.special_tokens)
+        rows, ours = theirs(texts), form.encode(texts).inputs
         for place, ids in enumerate(rows["input_ids"]):
-            ids = ids[: model.backbone.max_length]
-            if len(rows["input_ids"][place]) <= model.backbone.max_length:
-                np.testing.assert_array_equal(ours["token_ids"][place][: len(ids)], ids)
-            if "segment_ids" in ours and len(rows["input_ids"][place]) == len(ids):
-                segments = rows["token_type_ids"][place]
-                np.testing.assert_array_equal(ours["segment_ids"][place][: len(ids)], segments)
+            assert ours["token_ids"][place].tolist() == ids
+            if "segment_ids" in ours:
+                assert ours["segment_ids"][place].tolist() == rows["token_type_ids"][place]
     special = model.special_tokens
     assert (theirs.cls_token_id, theirs.sep_token_id) == (special.start, special.between)
     assert (theirs.pad_token_id, theirs.mask_token_id) == (special.padding, special.mask)
@@ -134,7 +129,7 @@ def test_shards_and_halves(format, tmp_path):
 def test_every_form_of_their_weights_is_read(how, tmp_path):
     theirs = transformers.GPT2LMHeadModel(
         transformers.GPT2Config(n_layer=1, n_head=2, n_embd=8, vocab_size=31, n_positions=16)
-    )
+    ).eval()
     theirs.save_pretrained(tmp_path, max_shard_size="1KB" if how == "shards" else "5GB")
     if how != "shards":
         (tmp_path / "model.safetensors").unlink()
@@ -165,7 +160,7 @@ def bert(**arguments):
     [
         (
             tiny_lstm,
-            r"transformers has no model that is this CausalLM over a LSTM.*zoo it has bert",
+            "transformers has no model that is this CausalLM over a LSTM",
         ),
         (lambda: bert(num_segments=0), "type_vocab_size|must have the weights 'segment_embedding"),
         (lambda: distilbert(pooling="mean"), "its pooling must be 'first_relu'; got 'mean'"),

@@ -164,14 +164,12 @@ def test_a_callback_sees_the_weights_of_its_step():
         assert text == model.generate([1, 2], max_new_tokens=4)
 
 
-def chosen(sampler, logits, draws=2000, seen=None):
+def chosen(sampler, logits, draws=2000):
     """How often each token is chosen, as fractions."""
     logits = np.tile(np.asarray(logits, "float32"), (draws, 1))
-    seen = np.tile(np.zeros(logits.shape[1], bool) if seen is None else seen, (draws, 1))
     uniform = (np.arange(draws, dtype="float32") + 0.5) / draws
-    tokens = choose_tokens(
+    tokens, _ = choose_tokens(
         ops.convert_to_tensor(logits),
-        ops.convert_to_tensor(seen),
         ops.convert_to_tensor(uniform),
         ops.convert_to_tensor(sampler.numbers),
         sampler.kind,
@@ -202,13 +200,6 @@ LOGITS = np.log([0.1, 0.4, 0.05, 0.3, 0.15])
 )
 def test_samplers_choose_in_proportion(sampler, expected):
     np.testing.assert_allclose(chosen(sampler, LOGITS), expected, atol=2e-3)
-
-
-def test_the_penalty_divides_positive_and_multiplies_negative_logits():
-    logits, seen = np.array([2.0, -1.0, 0.5]), np.array([True, True, False])
-    weights = np.exp([1.0, -2.0, 0.5])
-    fractions = chosen(Temperature(1.0, repetition_penalty=2.0), logits, seen=seen)
-    np.testing.assert_allclose(fractions, weights / weights.sum(), atol=2e-3)
 
 
 @pytest.mark.slow_to_compile

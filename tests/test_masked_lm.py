@@ -177,3 +177,23 @@ def test_presets_carry_heads_from_task_to_task(tmp_path):
         zoo.load(tmp_path / "m", task="pretraining")
     with pytest.raises(ValueError, match="the task of a bert model must be one of masked_lm"):
         zoo.load(tmp_path / "m", task="causal_lm")
+
+
+def test_class_weights_are_of_the_tokens_that_are_hidden(model):
+    model = zoo.MaskedLM(model.backbone, model.tokenizer, mask_rate=0.5)
+    texts = ["the sea was calm and the sky was grey"] * 4
+    loss = lambda **how: model.fit(texts, verbose=0, **how).history["loss"][0]  # noqa: E731
+    model.compile(keras.optimizers.SGD(0.0))
+    every = dict.fromkeys(range(model.tokenizer.vocab_size), 0.0)
+    assert loss(class_weight=every) == 0
+    examples = model.examples(texts, class_weight={"the": 3.0, 7: 0.5}, sample_weight=[2, 1, 1, 1])
+    ids, weights = examples["token_ids"], examples["weights"]
+    the = model.tokenizer.token_to_id("the")
+    assert set(weights[0][ids[0] == the]) <= {3.0, 6.0}
+    for wrong, message in (({"nothere": 1.0}, "'nothere' is no token"), ("balanced", "a dict")):
+        with pytest.raises(ValueError, match=message):
+            loss(class_weight=wrong)
+    with pytest.raises(ValueError, match="class_weight goes with data in memory"):
+        model.fit(iter(texts), class_weight={"the": 2.0})
+    with pytest.raises(ValueError, match="class_weight weighs tokens of text"):
+        model.fit(np.ones((2, 4), "int32"), np.ones((2, 4)), class_weight={"the": 2.0})

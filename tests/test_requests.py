@@ -21,7 +21,7 @@ from zoo.generation import (
     choose_tokens,
     get_sampler,
 )
-from zoo.generation.samplers import SAMPLERS
+from zoo.generation.names import SAMPLERS
 from zoo.generation.stopping import StopBuffer, cut_at_stop, is_cut
 
 
@@ -157,9 +157,8 @@ def test_top_p_keeps_no_token_too_many_where_the_sum_reaches_p():
     np.testing.assert_allclose(chosen(TopP(1.0), logits), [0.3, 0.1, 0.1, 0.5], atol=2e-3)
     tail = np.log(np.r_[1 - 2e-7, np.full(2, 1e-7)])
     uniform = ops.convert_to_tensor(np.array([0.99999997], "float32"))
-    one, seen = ops.convert_to_tensor(tail[None].astype("float32")), ops.zeros((1, 3), "bool")
-    sampler = TopP(1.0)
-    token = choose_tokens(one, seen, uniform, ops.convert_to_tensor(sampler.numbers), sampler.kind)
+    one, sampler = ops.convert_to_tensor(tail[None].astype("float32")), TopP(1.0)
+    token, _ = choose_tokens(one, uniform, ops.convert_to_tensor(sampler.numbers), sampler.kind)
     assert int(token[0]) > 0  # p of 1 keeps everything
 
 

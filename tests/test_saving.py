@@ -1,9 +1,12 @@
 """From a task to a preset: what is kept, and what is not saved."""
 
+import json
+
 import keras
 import pytest
 
 import zoo
+from tests.models import tiny_gpt
 from tests.preset_fixtures import assert_same, tiny
 
 pytestmark = pytest.mark.usefixtures("no_waiting")
@@ -20,7 +23,7 @@ def test_only_tasks_are_saved(tmp_path):
 def test_changed_layers_are_not_saved(tmp_path):
     model = tiny()
     model.backbone.token_embedding.enable_lora(2)
-    with pytest.raises(ValueError, match="its layers were changed, by LoRA or quantisation"):
+    with pytest.raises(ValueError, match="its layers were changed, by LoRA"):
         zoo.save(model, tmp_path / "mine")
     assert not list(tmp_path.iterdir())
 
@@ -58,3 +61,16 @@ def test_an_empty_folder_and_missing_parents_will_do(tmp_path, saved):
     zoo.save(saved[0], tmp_path)
     zoo.save(saved[0], tmp_path / "a" / "b")
     assert_same(zoo.load(tmp_path), zoo.load(tmp_path / "a" / "b"))
+
+
+def test_the_sampler_of_compile_is_kept(tmp_path):
+    for sampler in (zoo.generation.TopP(0.8), zoo.generation.Beam(3), None):
+        model = tiny_gpt()
+        model.compile(sampler=sampler)
+        zoo.save(model, tmp_path / "m")
+        assert vars(zoo.load(tmp_path / "m").sampler) == vars(model.sampler)
+    change = json.loads((tmp_path / "m" / "config.json").read_text())
+    assert "sampler" not in change  # the usual one
+    (tmp_path / "m" / "config.json").write_text(json.dumps(change | {"sampler": {"top_p": 7}}))
+    with pytest.raises(ValueError, match=r"config.json: sampler is not sound: top_p must be"):
+        zoo.load(tmp_path / "m")

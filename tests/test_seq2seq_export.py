@@ -141,7 +141,7 @@ def served(models, tmp_path_factory):
 
 
 def by_call(signatures, *answers):
-    assert signatures == ["generate", "serving_default", "tokenize", "translate"]
+    assert signatures == ["generate", "sample", "serving_default", "tokenize", "translate"]
     answers = iter(answers)
     return {name: [next(answers) for _ in part] for name, part in CALLS.items()}
 

@@ -1,5 +1,6 @@
 """Every argument of the public functions and classes beside tasks; see `test_wrong_inputs.py`."""
 
+import importlib.resources
 import inspect
 import math
 import operator
@@ -8,10 +9,11 @@ import pytest
 import zoo.training.metrics
 
 import zoo
+from tests import families, wrong_inputs
 from tests import wrong_arguments as table
-from tests import wrong_inputs
 from tests.models import TEXTS, tiny_gpt, tokenizer
-from tests.test_wrong_inputs import complaints
+from tests.test_wrong_inputs import complaint, complaints
+from zoo.arguments import Boolean, Integer, Number, taken
 from zoo.data import write_token_file
 
 NAN = math.nan
@@ -23,6 +25,14 @@ KINDS = {
     "dtype": (("no such", 5, [], {"a": 1}), "dtype|policy"),
     "weights": ((None, 5, "folder", [], NAN), ""),
     "refused": (("backbone", 1), "freeze"),
+    "several paths": ((None, 5, [], "y.bin", [5], ["no such file"]), "file|path"),
+    "shares or none": (("a", 5, [], [0.0], [-1], [NAN], [1, 2]), "weights|share"),
+    "below one": ((-0.1, 1, NAN, "a", [0.5]), ""),
+    "finite": ((NAN, math.inf, "a", None, [1.0]), "penalty"),
+    "new tokens": ((-1, 1.5, "a", NAN, [1], True, None), "min_new_tokens"),
+    "name or none": ((5, [], {}), ""),
+    "size": ((None, 0, -1, 1.5, "many", [], "5 apples"), ""),
+    "repo": ((None, 5, "", "mine", "a/b/c", []), ""),
     "from 0": ((-1, NAN, math.inf, "a", None, [1.0], True), ""),
     "part or none": ((0, -0.1, 1.5, NAN, "a", [0.5]), "top_p"),
     "share or none": ((-0.1, 1.5, NAN, "a", [0.5]), "min_p"),
@@ -80,9 +90,35 @@ def test_functions_and_classes(rows, kinds, tmp_path, monkeypatch):
     found = []
     for name, (sound, arguments) in rows.items():
         function = called(operator.attrgetter(name)(zoo))
-        if name != "export":
+        if name not in ("export", "push"):
             function(**sound)
         found += [f"{name} {one}" for one in complaints(function, sound, arguments)]
+    assert not found, "\n" + "\n".join(found)
+
+
+def wrong_for(declared, parameter):
+    """Values that an argument of a backbone must not have, by what is declared of it."""
+    values = ["a", [1], {}, NAN, math.inf]
+    if isinstance(declared, (Integer, Number)):
+        values += [declared.low - 1, declared.high * 2 + 1, True]
+        values += [1.5] * isinstance(declared, Integer)
+    if isinstance(declared, Boolean):
+        values += [2, 0.5]
+    return values + [None] * (parameter.default is not None)
+
+
+@pytest.mark.parametrize("row", families.ROWS)
+def test_every_argument_of_a_backbone(row):
+    config = families.config_of(row)
+    cls, sound = zoo.models.FAMILIES[config["family"]], config["backbone"]
+    found = []
+    for name, parameter in taken(cls).items():
+        declared = cls.arguments[name]
+        for value in wrong_for(declared, parameter):
+            if declared.fits(value):
+                continue
+            said = complaint(lambda: cls(**{**sound, name: value}), name, "")  # noqa: B023
+            found += [f"{name}={value!r}: {said}"] if said else []
     assert not found, "\n" + "\n".join(found)
 
 
@@ -110,19 +146,38 @@ MAKERS_LEFT_OUT = ("from_config", "of")  # called by Keras, and by tasks
 
 
 def test_what_is_public_has_a_row(rows):
-    modules = {"": zoo, "training.metrics.": zoo.training.metrics}
+    left, modules = [], {"": zoo, "training.metrics.": zoo.training.metrics}
     modules |= {f"{n}.": getattr(zoo, n) for n in ("data", "generation", "models", "tokenizers")}
     for prefix, module in modules.items():
         for name, value in public(module, prefix):
-            is_task = inspect.isclass(value) and issubclass(value, zoo.tasks.Task)
-            if is_task or name in table.LEFT_OUT or name.endswith(MAKERS_LEFT_OUT):
+            elsewhere = (zoo.tasks.Task, zoo.models.Backbone)
+            if inspect.isclass(value) and issubclass(value, elsewhere):
                 continue
-            assert name in rows, f"zoo.{name} has no row"
+            if name in table.LEFT_OUT or name.endswith(MAKERS_LEFT_OUT):
+                continue
             arguments = {key for key in inspect.signature(value).parameters if key != "kwargs"}
-            assert arguments - {"overrides"} == set(rows[name][1]), f"zoo.{name}"
+            there = set(rows[name][1]) if name in rows else {"no row"}
+            left += [(name, arguments ^ there)] if arguments - {"overrides"} != there else []
+    assert not left
     methods = {
         name
         for name, value in vars(zoo.tokenizers.Tokenizer).items()
         if inspect.isfunction(value) and not name.startswith("_")
     }
     assert methods - {"get_config", "to_json"} == set(table.METHODS)
+
+
+def test_what_is_public_says_its_types(rows):
+    left = []
+    for name in rows:
+        value = operator.attrgetter(name)(zoo)
+        if name.startswith("generation."):
+            continue
+        function = value.__init__ if inspect.isclass(value) else value
+        signature = inspect.signature(function)
+        parameters = list(signature.parameters.values())[inspect.isclass(value) :]
+        named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+        left += [f"{name}({p.name})" for p in named if p.annotation is p.empty]
+        left += [name] * (signature.return_annotation is signature.empty)
+    assert not left
+    assert (importlib.resources.files("zoo") / "py.typed").is_file()

@@ -30,7 +30,9 @@ RAW = re.compile(
     r"expected str|has no len|can only concatenate|unexpected keyword|ambiguous"
 )
 MODELS = {
-    "CausalLM": lambda: tiny_gpt(),
+    "CausalLM": lambda: zoo.CausalLM(
+        tiny_gpt().backbone, tiny_gpt().tokenizer, chat_template="{{ messages[0]['content'] }}"
+    ),
     "Seq2SeqLM": lambda: tiny_transformer(),
     "MaskedLM": lambda: zoo.MaskedLM(tiny_backbone(), word_pieces()),
     "BertPretrainer": lambda: zoo.BertPretrainer(tiny_backbone(), word_pieces()),
@@ -142,6 +144,10 @@ def sound_arguments(task, verb):
         return found | OTHERS[verb]
     if verb == "similarity":
         return {"texts": TEXTS, "others": TEXTS}
+    if verb == "encode_chat":
+        return {"messages": TEXTS[0]}
+    if verb in ("chat", "stream_chat"):
+        return {"messages": TEXTS[0], "max_new_tokens": 2}
     if verb == "stream":
         return {"prompt": TEXTS[0], "max_new_tokens": 2}
     if "x" in parameters:
@@ -180,11 +186,19 @@ def test_every_public_argument_of_a_task_has_a_row(task):
     cls, rows = getattr(zoo, name), rows_of(name)
     for verb in dir(cls):
         function = inspect.getattr_static(cls, verb)
-        is_ours = inspect.isfunction(function) and function.__module__.startswith("zoo.")
-        if not is_ours or verb.startswith("_") or verb in table.INNER:
+        room = getattr(function, "__module__", "")
+        is_ours = room.startswith("zoo.") and not room.startswith("zoo.backends.")  # Keras' own
+        if (
+            not is_ours
+            or not inspect.isfunction(function)
+            or verb.startswith("_")
+            or verb in table.INNER
+        ):
             continue
         assert verb in rows, f"{name}.{verb} has no row"
         assert named(function) - {"self"} == set(rows[verb]), f"{name}.{verb}"
+        if verb not in ("generate", "stream", "chat", "stream_chat", "encode_chat"):
+            assert named(function) - {"self"} <= set(inspect.get_annotations(function)), verb
     constructor = named(cls.__init__) | named(Task.__init__) - {"inputs", "outputs"}
     assert constructor - {"self"} == set(table.CONSTRUCTORS[name])
 

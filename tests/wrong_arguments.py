@@ -14,21 +14,8 @@ SAMPLER = {
     "top_p": "part or none",
     "min_p": "share or none",
     "repetition_penalty": "positive",
-}
-SIZES = {"vocab_size": 30, "num_layers": 1, "hidden_dim": 8}
-SIZED = {
-    "vocab_size": "whole",
-    "num_layers": "whole",
-    "hidden_dim": "whole",
-    "max_length": "whole",
-    "dropout": "share",
-    "dtype": "dtype",
-}
-HEADED = {
-    **SIZED,
-    "num_heads": "whole",
-    "mlp_dim": "whole or none",
-    "attention_dropout": "share",
+    "typical_p": "part or none",
+    "eta_cutoff": "below one",
 }
 FIGURES = {"y": "true labels", "predictions": "predicted", "labels": "listed"}
 SOUND_FIGURES = {"y": ["a", "b"], "predictions": ["a", "a"]}
@@ -43,11 +30,35 @@ def rows(folder):
     return {
         "load": (
             {"name": files["preset"]},
-            {"name": "path", "task": "choice or none", "weights": "weights", "freeze": "refused"},
+            {
+                "name": "path",
+                "task": "choice or none",
+                "weights": "weights",
+                "freeze": "refused",
+                "revision": "name or none",
+                "quantize": "choice or none",
+            },
         ),
         "save": (
             {"model": model, "folder": folder / "saved"},
-            {"model": "model", "folder": "path", "weights_dtype": "choice or none"},
+            {
+                "model": "model",
+                "folder": "path",
+                "weights_dtype": "choice or none",
+                "format": "choice",
+                "max_shard_size": "size",
+            },
+        ),
+        "push": (
+            {"model": model, "repo": "me/mine"},
+            {
+                "model": "model",
+                "repo": "repo",
+                "format": "choice",
+                "private": "flag",
+                "weights_dtype": "choice or none",
+                "message": "name or none",
+            },
         ),
         "export": (
             {"model": model, "path": folder / "served"},
@@ -103,7 +114,31 @@ def rows(folder):
         "generation.TopK": ({}, {"k": "whole or none", **both()}),
         "generation.TopP": ({}, {"p": "part or none", **both()}),
         "generation.MinP": ({}, {"p": "share or none", **both()}),
-        "generation.Beam": ({}, {"width": "whole", "length_penalty": "from 0"}),
+        "generation.Beam": (
+            {},
+            {
+                "width": "whole",
+                "length_penalty": "from 0",
+                "groups": "whole",
+                "diversity": "from 0",
+            },
+        ),
+        "generation.RepetitionPenalty": ({"penalty": 1.5}, {"penalty": "positive"}),
+        "generation.OccurrencePenalty": ({}, {"presence": "finite", "frequency": "finite"}),
+        "generation.NoRepeatNGram": ({"size": 2}, {"size": "whole"}),
+        "generation.MinNewTokens": ({"count": 2}, {"count": "new tokens"}),
+        "data.MixedRows": (
+            {"files": [folder / "y.bin"], "length": 4, "batch_size": 2},
+            {
+                "files": "several paths",
+                "length": "whole",
+                "batch_size": "whole",
+                "weights": "shares or none",
+                "seed": "seed from 0",
+                "shuffle": "flag",
+                "drop_remainder": "flag",
+            },
+        ),
         "generation.get_sampler": ({"sampler": "greedy"}, {"sampler": "sampler"}),
         "tokenizers.Tokenizer.load": ({"path": files["preset"]}, {"path": "path"}),
         "tokenizers.Tokenizer.from_json": ({"json": tokenizer().to_json()}, {"json": "json"}),
@@ -133,24 +168,6 @@ def rows(folder):
             {"tokenizer": "needed tokenizer", "skip_special": "flag"},
         ),
         "tokenizers.SpecialTokens": ({}, dict.fromkeys(ROLES, "id or none")),
-        "models.GPT": ({**SIZES, "num_heads": 2}, HEADED),
-        "models.BERT": (
-            {**SIZES, "num_heads": 2},
-            {**HEADED, "num_segments": "whole from 0", "norm_epsilon": "share"},
-        ),
-        "models.RoBERTa": ({**SIZES, "num_heads": 2}, {**HEADED, "norm_epsilon": "share"}),
-        "models.DistilBERT": ({**SIZES, "num_heads": 2}, {**HEADED, "norm_epsilon": "share"}),
-        "models.LSTM": (
-            SIZES,
-            {
-                **SIZED,
-                "inner_dim": "whole or none",
-                "input_dropout": "share or none",
-                "word_dropout": "share",
-                "weight_dropout": "share",
-                "bidirectional": "flag",
-            },
-        ),
         "training.metrics.classification_report": (
             SOUND_FIGURES,
             {**FIGURES, "digits": "whole from 0", "output_dict": "flag"},
@@ -179,7 +196,10 @@ def both():
     return {"temperature": "from 0", "repetition_penalty": "positive"}
 
 
-ROLES = ("start", "stop", "separator", "padding", "mask", "decoder_start", "unknown")
+ROLES = (
+    *("start", "stop", "separator", "padding", "mask", "decoder_start", "unknown"),
+    *("source_start", "source_end", "target_start", "never"),
+)
 METHODS = {  # of a tokenizer
     "encode": ({"text": "a"}, {"text": "text", "allow_special": "flag"}),
     "encode_with_offsets": ({"text": "a"}, {"text": "text", "allow_special": "flag"}),
@@ -194,10 +214,15 @@ METHODS = {  # of a tokenizer
     "warn_of_unknown": ({"rows": [[1]]}, {"rows": "anything", "stacklevel": "anything"}),
 }
 LEFT_OUT = {  # with the reason
+    *(
+        "generation.Processor",
+        "generation.Constraint",
+        "generation.Scored",
+        "generation.LogitBias",
+    ),  # made by `generate`
     *("generation.Decoder", "generation.Decoding", "generation.Request", "generation.generate"),
     *("generation.choose_tokens", "generation.stream"),  # ids in, ids out, beneath the tasks
     *("data.QAExample",),  # plain fields, checked where they are read
-    *("models.Backbone", "models.LSTMSeq2Seq", "models.Transformer"),  # in test_configs
     *("tokenizers.Tokenizer", "tokenizers.BytePairTokenizer", "tokenizers.WordPieceTokenizer"),
     *("training.metrics.bleu", "training.metrics.chrf", "training.metrics.rouge"),
     *("training.metrics.perplexity",),  # in test_metrics_text

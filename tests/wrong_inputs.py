@@ -61,6 +61,9 @@ KINDS = {
     "special tokens": ((5, "[CLS]", {"no": 1}, {"start": -1}, {"start": 10**6}), "special|token"),
     "ids": ((None, "a", 5, [1.5], [-1], [10**6], ["a"]), "[Tt]oken ids|ids"),
     "corpus": ((None, 5, "abc", [], [5], [None], [""]), "[Tt]ext|[Dd]ocument"),
+    "messages": ((None, 5, [], [5], [{}], [{"role": "user"}], {"a": 1}), "message"),
+    "template": ((5, [], {}, b"x"), ""),
+    "dict or none": ((5, "a", [1]), ""),
     "anything": ((), ""),
 }
 
@@ -130,7 +133,13 @@ WRITES = {
     "stop": "stop",
     "truncate": "flag",
 }
-WRITES_MANY = {**WRITES, "num_return": "whole", "batch_size": "whole", "verbose": "verbose"}
+WRITES_MANY = {
+    **WRITES,
+    "num_return": "whole",
+    "batch_size": "whole",
+    "verbose": "verbose",
+    "return_scores": "flag",
+}
 
 TASKS = {  # what each has besides
     "CausalLM": {
@@ -138,6 +147,9 @@ TASKS = {  # what each has besides
         "stream": {"prompt": "prompts", **WRITES},
         "score": {"texts": "text", "stride": "length"},
         "compile": {"sampler": "sampler"},
+        "chat": {"messages": "messages", **WRITES, "template_arguments": "dict or none"},
+        "stream_chat": {"messages": "messages", **WRITES, "template_arguments": "dict or none"},
+        "encode_chat": {"messages": "messages", "add_generation_prompt": "flag"},
     },
     "Seq2SeqLM": {
         "generate": {"sources": "prompts", **WRITES_MANY},
@@ -169,7 +181,12 @@ TASKS = {  # what each has besides
 PARTS = {"backbone": "backbone", "tokenizer": "tokenizer", "special_tokens": "special tokens"}
 SIZES = {"sequence_length": "length", "mask_rate": "share", "whole_words": "flag"}
 CONSTRUCTORS = {
-    "CausalLM": {**PARTS, "sequence_length": "length", "stateful": "flag"},
+    "CausalLM": {
+        **PARTS,
+        "sequence_length": "length",
+        "stateful": "flag",
+        "chat_template": "template",
+    },
     "MaskedLM": PARTS | SIZES,
     "BertPretrainer": PARTS | SIZES,
     "TextClassifier": {
@@ -198,6 +215,8 @@ CONSTRUCTORS = {
 KINDS["names"] = ((None, 5, [], ["a"], ["a", "a"], ["a", ""], ["a", 1.5], {}), "label")
 
 INNER = (  # what tasks are made of: called by Keras, by other rooms or by subclasses
+    *("begun", "check_trainable", "fitted", "quantizable_layers", "quantize"),
+    "quantize_empty",
     *("arrays", "as_rows", "build_loss", "call", "check_batch", "check_inputs", "check_readable"),
     *("check_vocabulary", "clone", "compile", "compile_from_config", "compute_loss"),
     *("compute_output_spec", "examples", "export", "feed", "feed_of", "from_config", "gathered"),

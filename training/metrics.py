@@ -7,6 +7,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from zoo.training.metrics_labels import (
@@ -39,7 +40,7 @@ PUNCTUATION = str.maketrans("", "", string.punctuation)
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 
 
-def entity_f1(true_tags, predicted_tags):
+def entity_f1(true_tags: Any, predicted_tags: Any) -> dict:
     """Precision, recall and F1 of named entities, as CoNLL's shared tasks score them.
 
     An entity counts only if its first word, last word and label are all right. Computed by
@@ -96,7 +97,7 @@ def sentences_of(tags, name):
     return [list(sentence) for sentence in tags]
 
 
-def squad_scores(predictions, references):
+def squad_scores(predictions: Any, references: Any) -> dict:
     """Exact match and F1 of answers, the numbers of SQuAD's own evaluation.
 
     Rajpurkar et al., 2016, section 6.1, https://arxiv.org/abs/1606.05250, and 2018 for questions

@@ -1,5 +1,8 @@
 """Scores of one label a text: as numbers, as a report, as a matrix and its picture."""
 
+import os
+from typing import Any
+
 import numpy as np
 
 from zoo.checks import file_path, require_flag, require_several, require_whole
@@ -9,7 +12,7 @@ from zoo.files import replacing
 MOST_NUMBERS = 20  # labels up to which a picture has room for the numbers
 
 
-def classification_scores(true, predicted, labels):
+def classification_scores(true: Any, predicted: Any, labels: Any) -> dict:
     """Accuracy, and precision, recall and F1 of each label.
 
     Args:
@@ -65,7 +68,9 @@ def per_label(labels, columns):
     }
 
 
-def classification_report(y, predictions, labels=None, digits=2, output_dict=False):
+def classification_report(
+    y: Any, predictions: Any, labels: Any = None, digits: int = 2, output_dict: bool = False
+) -> str | dict:
     """What was predicted for each label and all, laid out as scikit-learn does.
 
         print(classification_report(y, model.predict_labels(texts)))
@@ -120,7 +125,7 @@ def named(rows):
     }
 
 
-def confusion_matrix(y, predictions, labels=None):
+def confusion_matrix(y: Any, predictions: Any, labels: Any = None) -> tuple[np.ndarray, list]:
     """How often each label was predicted for each.
 
     Args:
@@ -173,7 +178,9 @@ def places(given, labels):
     return np.array([place[label] for label in given])
 
 
-def draw_confusion_matrix(y, predictions, picture, labels=None):
+def draw_confusion_matrix(
+    y: Any, predictions: Any, picture: str | os.PathLike, labels: Any = None
+) -> None:
     """The confusion matrix as a PNG: shades are shares of a true label, numbers are counts.
 
     Args:

@@ -73,6 +73,16 @@ def checked_path(name, what="A folder"):
 def file_path(name, what="A file"):
     """As `checked_path`, of a file; raises ValueError for no name."""
     path = checked_path(name, what)
-    if not os.fspath(name).strip():
+    if not os.fspath(name).strip() or not path.name:
         raise ValueError(f"{what} must have a name; got the path {os.fspath(name)!r}.")
+    return path
+
+
+def existing_file(name, what="A file"):
+    """As `file_path`; raises FileNotFoundError where there is none."""
+    path = file_path(name, what)
+    if not path.exists():
+        raise FileNotFoundError(f"{what} must be there to be read; none is at {str(path)!r}.")
+    if path.is_dir():
+        raise ValueError(f"{what} must be a file; {str(path)!r} is a folder.")
     return path

@@ -6,12 +6,14 @@ is checked as their classes declare it, before anything is made.
 
 import hashlib
 import json
+import re
 
 import keras
 
 from zoo import arguments, hub
 from zoo.checks import shown
 from zoo.data.labels import check_labels_list
+from zoo.generation import get_sampler
 from zoo.models import FAMILIES
 from zoo.tasks import TASKS
 from zoo.tensors.checks import strict_json
@@ -28,10 +30,21 @@ SECTIONS = {
     "task_arguments": dict,
     "special_tokens": dict,  # of the task, where they are not the tokenizer's usual ones
     "tokenizer": str,  # its fingerprint
+    "sampler": dict,  # that `generate` uses, where it is not the greedy one
     "frozen": list,  # paths of layers that are not trained
+    "quantization": str,  # how matrices are kept, where they are not floats
     "card": dict,
 }
-OPTIONAL_SECTIONS = ("task_arguments", "special_tokens", "tokenizer", "frozen", "card")
+OPTIONAL_SECTIONS = (
+    "task_arguments",
+    "special_tokens",
+    "tokenizer",
+    "sampler",
+    "frozen",
+    "quantization",
+    "card",
+)
+QUANTIZATION = re.compile(r"|int8|int4/[1-9]\d{0,5}")
 JSON_NAMES = {int: "an integer", str: "a text", dict: "an object", list: "a list"}
 
 # What others call our arguments, and what to use here.
@@ -76,8 +89,14 @@ def read_config(path):
     for name in config["frozen"]:
         if not isinstance(name, str):
             raise ValueError(f"{path}: frozen must list names; got {shown(name)}.")
+    if not QUANTIZATION.fullmatch(config["quantization"]):
+        raise ValueError(
+            f"{path}: quantization must be int8, or int4/ and the size of its groups; got "
+            f"{shown(config['quantization'])}."
+        )
     check_arguments(config, path)
     check_special_tokens(config, path)
+    check_sampler(config, path)
     return config
 
 
@@ -110,6 +129,13 @@ def check_arguments(config, source):
         arguments.check(cls, config[section], f"{source}: {section}")
 
 
+def check_sampler(config, source):
+    try:
+        get_sampler(config["sampler"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{source}: sampler is not sound: {error}") from None
+
+
 def check_special_tokens(config, source):
     try:
         SpecialTokens(**config["special_tokens"]).check(config["backbone"]["vocab_size"])
@@ -131,7 +157,7 @@ def with_overrides(config, task, overrides):
     """
     changed = {**config, "task": task}
     if task != config["task"]:
-        changed |= {"task_arguments": {}, "frozen": []}
+        changed |= {"task_arguments": {}, "sampler": {}, "frozen": []}
     known = [name for cls in classes(changed).values() for name in arguments.taken(cls)]
     known += ["tokenizer", "special_tokens"]
     for name in overrides:

@@ -11,6 +11,7 @@
 """
 
 import contextlib
+import os
 import re
 
 from zoo import checkpoints, downloads, hub, manifest, tensors
@@ -18,17 +19,27 @@ from zoo import weights as weight_files
 from zoo.checks import shown
 from zoo.config import choose_task, fingerprint, read_config, with_overrides
 from zoo.data.labels import label_names
+from zoo.generation import get_sampler
 from zoo.layers.initializers import weights_follow
+from zoo.layers.quantized import MODES
 from zoo.models import FAMILIES
 from zoo.shared_weights import load_shared_weights
 from zoo.sizes import check_memory, count_parameters
-from zoo.tasks import TASKS
+from zoo.tasks import TASKS, Task
 from zoo.tasks.alterations import alter
 from zoo.tasks.encoder_task import EncoderTask
 from zoo.tokenizers import Tokenizer
 
 
-def load(name, task=None, weights=True, freeze=None, revision=None, **overrides):
+def load(
+    name: str | os.PathLike,
+    task: str | None = None,
+    weights: bool | str = True,
+    freeze: str | int | None = None,
+    quantize: str | None = None,
+    revision: str | None = None,
+    **overrides,
+) -> Task:
     """A task from a preset.
 
     ```python
@@ -38,14 +49,16 @@ def load(name, task=None, weights=True, freeze=None, revision=None, **overrides)
     ```
 
     Args:
-        name: a bundled preset (`zoo.list_presets()` shows them); the path of a preset folder, or
-            of a folder that Hugging Face transformers wrote; or a model of its hub,
-            `"hf://owner/name"`, which is fetched.
+        name: a bundled preset (`zoo.list_presets()` shows them); the path of a preset folder, of a
+            folder that Hugging Face transformers wrote, or of a `.gguf` file of llama.cpp; or a
+            model of the hub, `"hf://owner/name"`, which is fetched.
         task: the name of a task such as `"causal_lm"`; None for the preset's own.
         weights: True for the preset's weights, `"backbone"` for those of its backbone under a
             new, random head, False for random ones alone.
         freeze: `"backbone"`, or an int n for all of it but its last n blocks, to train a new head
             alone or with these; encoders only. None leaves frozen what was so when it was saved.
+        quantize: `"int8"` or `"int4"`, to keep the weights in so many bits; see
+            `zoo.CausalLM.quantize`. None keeps them as they were stored.
         revision: str, a branch, a tag or a commit of a model of the hub; None for its main branch.
         **overrides: arguments of the backbone's or the task's constructor, in place of the
             preset's; `tokenizer` is a `Tokenizer` or None, `special_tokens` a `SpecialTokens`.
@@ -65,6 +78,8 @@ def load(name, task=None, weights=True, freeze=None, revision=None, **overrides)
             f"weights must be True, False or 'backbone'; got {shown(weights)}. Weights in another "
             "folder are loaded by its own name: zoo.load(folder)."
         )
+    if quantize not in (None, *MODES):
+        raise ValueError(f"quantize must be None, 'int8' or 'int4'; got {shown(quantize)}.")
     folder = hub.resolve(name, revision, bool(weights))
     is_checked = manifest.check(folder, without=() if weights else [hub.WEIGHTS_FILES])
     is_foreign = checkpoints.is_foreign(folder)
@@ -98,7 +113,11 @@ def load(name, task=None, weights=True, freeze=None, revision=None, **overrides)
         special_tokens=choose_special_tokens(folder, config, tokenizer, overrides),
         **changed["task_arguments"],
     )
+    if changed.get("sampler"):  # a folder of another library has none
+        model.sampler = get_sampler(changed["sampler"])
     model.source = downloads.source_of(folder) or source_in(config)
+    if weights and config.get("quantization"):
+        make_room(model, folder, config)
     if weights:
         fill(model, folder, config, weights, overrides, is_checked)
     if freeze is not None:
@@ -107,7 +126,18 @@ def load(name, task=None, weights=True, freeze=None, revision=None, **overrides)
         model.freeze(freeze)
     elif weights is True:
         refreeze(model, changed["frozen"], folder)
+    if quantize is not None:
+        model.quantize(quantize)
     return model
+
+
+def make_room(model, folder, config):
+    """For weights that are quantised in a preset."""
+    names = weight_files.names(tensors.find(folder))
+    try:
+        model.quantize_empty(config["quantization"], names)
+    except ValueError as error:
+        raise ValueError(f"{folder / hub.CONFIG_NAME}: {error}") from None
 
 
 def source_in(config):
@@ -215,6 +245,8 @@ def check_weights(folder, config, name):
             f"zoo.load({str(name)!r}, weights=False) makes it with random ones."
         )
     described, held = count_parameters(config), weight_files.count_numbers(path)
+    if config["quantization"].startswith("int4"):  # two in each byte
+        held *= 2
     if held < described:
         raise ValueError(
             f"{path} must hold the {described:,} numbers that its config.json describes; got "

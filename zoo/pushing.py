@@ -4,11 +4,20 @@ import tempfile
 from pathlib import Path
 
 from zoo import hub
+from zoo.checks import require_flag, shown
 from zoo.downloads import hub_errors
 from zoo.saving import save
+from zoo.tasks import Task
 
 
-def push(model, repo, format="transformers", private=False, weights_dtype=None, message=None):
+def push(
+    model: Task,
+    repo: str,
+    format: str = "transformers",
+    private: bool = False,
+    weights_dtype: str | None = None,
+    message: str | None = None,
+) -> str:
     """Save a task to a hub, where `zoo.load("hf://owner/name")` finds it, and transformers, too.
 
     It is made if it is not there, and files of other names in it are kept. Log in before, with
@@ -34,6 +43,9 @@ def push(model, repo, format="transformers", private=False, weights_dtype=None, 
     if found is None or found["revision"]:
         raise ValueError(f"repo must be a name such as 'me/my-model'; got {str(repo)[:80]!r}.")
     repo = found["repo"]
+    require_flag("private", private)
+    if not isinstance(message, str | None):
+        raise TypeError(f"message must be a text or None; got {shown(message)}.")
     from huggingface_hub import HfApi
 
     with tempfile.TemporaryDirectory() as scratch:

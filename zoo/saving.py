@@ -1,35 +1,48 @@
 """From a task to a preset folder; see `zoo.loading` for its files."""
 
 import json
+import os
 import shutil
 
 import numpy as np
 
 from zoo import arguments, checkpoints, hub, manifest
-from zoo.checkpoints import gguf
+from zoo.checkpoints import gguf, keras_hub
 from zoo.checks import checked_path, shown
 from zoo.config import FORMAT_VERSION, check_arguments, fingerprint
 from zoo.folders import current, replace_folder, replaceable_path
+from zoo.generation import Greedy
+from zoo.layers.quantized import count_as_floats
 from zoo.models import FAMILIES
 from zoo.sizes import count_parameters
-from zoo.tasks import TASKS
+from zoo.tasks import TASKS, Task
 from zoo.tensors import write_folder
 from zoo.tensors.reading import FORMAT
 from zoo.tokenizers import SpecialTokens
-from zoo.weights import OwnTensors
+from zoo.weights import HALF, OwnTensors
 
-SILENT = ("special_tokens", "tokenizer", "frozen")  # left out of a config where there is nothing
-LIBRARIES = {"zoo": "keras", "transformers": "transformers"}
+# Left out of a config where there is nothing.
+SILENT = ("special_tokens", "tokenizer", "sampler", "frozen", "quantization")
+LIBRARIES = {"zoo": "keras", "transformers": "transformers", "keras_hub": "keras-hub"}
 MARK = "<!-- Written by zoo.save, and again each time. Delete this line to keep your own text. -->"
 
 
-def save(model, folder, weights_dtype=None, format="zoo", max_shard_size="5GB"):
+def save(
+    model: Task,
+    folder: str | os.PathLike,
+    weights_dtype: str | None = None,
+    format: str = "zoo",
+    max_shard_size: int | str = "5GB",
+) -> None:
     """Write a task as a preset folder, which `zoo.load` turns back into it, bit for bit.
 
     With `format="transformers"` the folder is one that Hugging Face transformers, and all that read
     its folders, open without code of ours: `AutoModelForCausalLM.from_pretrained(folder)`, and
     `AutoTokenizer`. What there is no place for in it, such as a family that they have not, is
     refused by its name.
+
+    With `format="keras_hub"` it is a preset of KerasHub, which the `from_preset` of its classes
+    opens; weights are then in one HDF5 file, in the dtype of the model.
 
     With `format="gguf"` it is one file, such as `"mine.gguf"`, which llama.cpp runs.
 
@@ -43,7 +56,7 @@ def save(model, folder, weights_dtype=None, format="zoo", max_shard_size="5GB"):
         folder: the path of a new or empty folder, or of a preset to be replaced.
         weights_dtype: `"float16"` or `"bfloat16"` to round the weights to that, at half the size;
             for a GGUF file also `"q8_0"`, a quarter of it.
-        format: `"zoo"`, `"transformers"` or `"gguf"`.
+        format: `"zoo"`, `"transformers"`, `"keras_hub"` or `"gguf"`.
         max_shard_size: bytes, or text such as `"500MB"`: larger weights are written in several
             files, with an index.
 
@@ -58,9 +71,17 @@ def save(model, folder, weights_dtype=None, format="zoo", max_shard_size="5GB"):
     if format not in known:
         raise ValueError(f"format must be one of {', '.join(known)}; got {shown(format)}.")
     config = make_config(model)
+    if format != "zoo" and model.quantization:
+        raise ValueError(
+            f"format={format!r} takes weights that are floats; these are quantised to "
+            f"{model.quantization}. Save the model that it was made of, or with format='zoo'."
+        )
     if format in FILE_FORMATS:
         save_file(model, folder, weights_dtype, *FILE_FORMATS[format])
         return
+    if weights_dtype not in (None, *HALF):
+        names = ", ".join(map(repr, HALF))
+        raise ValueError(f"weights_dtype must be None or {names}; got {shown(weights_dtype)}.")
     folder = replaceable_path(folder)
     check_replaceable(current(folder))
 
@@ -107,8 +128,13 @@ WRITTEN = (  # patterns of our own files
     f"{hub.WEIGHTS_NAME}.index.json",
     manifest.NAME,
     *checkpoints.WRITTEN,
+    *keras_hub.WRITTEN,
 )
-FORMATS = {"zoo": write_preset, "transformers": checkpoints.write_folder}
+FORMATS = {
+    "zoo": write_preset,
+    "transformers": checkpoints.write_folder,
+    "keras_hub": keras_hub.write_folder,
+}
 FILE_FORMATS = {"gguf": (hub.GGUF, gguf.write_file)}  # those of one file, and its suffix
 
 
@@ -130,22 +156,33 @@ def make_config(model):
         "task": cls.task_name,
         "backbone": known_arguments(family, model.backbone.get_config()),
         # A task's own config holds its backbone: making it takes long, and imports TensorFlow.
-        "task_arguments": known_arguments(cls, vars(model)),
+        "task_arguments": known_arguments(
+            cls, {name: getattr(model, name) for name in arguments.taken(cls)}
+        ),
         "special_tokens": {} if is_usual else special_tokens.get_config(),
         "tokenizer": "" if tokenizer is None else fingerprint(tokenizer),
+        "sampler": sampler_of(model),
         "frozen": model.frozen,
+        "quantization": model.quantization or "",
         "card": {"source": model.source} if model.source else {},
     }
     config = {name: value for name, value in config.items() if value or name not in SILENT}
     check_arguments(config, "zoo.save")
-    described = count_parameters(config)
-    if model.backbone.count_params() != described:
+    described, held = count_parameters(config), count_as_floats(model.backbone)
+    if held != described:
         raise ValueError(
             f"A preset holds a {family.__name__} as its arguments make it, with "
-            f"{described:,} parameters; this one has {model.backbone.count_params():,}: its layers "
-            "were changed, by LoRA or quantisation perhaps. model.save('model.keras') keeps it."
+            f"{described:,} parameters; this one has {held:,}: its layers "
+            "were changed, by LoRA perhaps. model.save('model.keras') keeps it."
         )
     return config
+
+
+def sampler_of(model):
+    """The numbers of the sampler that a task was compiled with; {} for none or the usual one."""
+    sampler = getattr(model, "sampler", None)
+    numbers = {} if sampler is None else dict(vars(sampler))
+    return {} if numbers == vars(Greedy()) else numbers
 
 
 def known_arguments(cls, values):

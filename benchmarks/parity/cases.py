@@ -38,6 +38,35 @@ GPT2 = {
     "bos_token_id": 5,
     "eos_token_id": 5,
 }
+BART = {
+    "vocab_size": VOCAB_SIZE,
+    "d_model": 24,
+    "encoder_layers": 2,
+    "decoder_layers": 1,
+    "encoder_ffn_dim": 40,
+    "decoder_ffn_dim": 40,
+    "encoder_attention_heads": 3,
+    "decoder_attention_heads": 3,
+    "max_position_embeddings": 29,
+    "bos_token_id": 0,
+    "pad_token_id": 1,
+    "eos_token_id": 2,
+    "decoder_start_token_id": 2,
+    "forced_eos_token_id": None,
+}
+MARIAN = {**BART, "eos_token_id": 0, "pad_token_id": 130, "decoder_start_token_id": 130}
+T5 = {
+    "vocab_size": VOCAB_SIZE,
+    "d_model": 24,
+    "d_kv": 7,
+    "d_ff": 40,
+    "num_layers": 2,
+    "num_decoder_layers": 1,
+    "num_heads": 3,
+    "relative_attention_num_buckets": 10,
+    "relative_attention_max_distance": 9,
+    "decoder_start_token_id": 0,
+}
 HEADS = ("Model", "ForMaskedLM", "ForSequenceClassification", "ForTokenClassification")
 HEADS = (*HEADS, "ForQuestionAnswering")
 
@@ -78,6 +107,45 @@ CASES = (
         },
     ),
     Case("gpt2", "GPT2Model", GPT2, is_usual=False),
+    *variants(
+        "t5",
+        "T5ForConditionalGeneration",
+        T5,
+        {
+            "": {},
+            "gated GELU, 1.1": {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+        },
+    ),
+    Case("t5", "T5Model", T5, is_usual=False),
+    Case("bart", "BartForConditionalGeneration", {**BART, "forced_bos_token_id": 0}, padding_id=1),
+    Case("bart", "BartModel", BART, padding_id=1, is_usual=False),
+    Case(
+        "mbart",
+        "MBartForConditionalGeneration",
+        {**BART, "decoder_start_token_id": 9, "scale_embedding": True},
+        padding_id=1,
+    ),
+    Case("marian", "MarianMTModel", {**MARIAN, "activation_function": "swish"}, padding_id=130),
+    Case("pegasus", "PegasusForConditionalGeneration", {**BART, "pad_token_id": 0}),
+    *variants(
+        "t5",
+        "T5ForConditionalGeneration",
+        T5,
+        {
+            f"{gated}{name}": {"feed_forward_proj": f"{gated}{name}"}
+            for gated in ("", "gated-")
+            for name in ACTIVATIONS
+        },
+        is_usual=False,
+    ),
+    *variants(
+        "bart",
+        "BartForConditionalGeneration",
+        BART,
+        activations("activation_function"),
+        is_usual=False,
+        padding_id=1,
+    ),
     *variants("bert", "BertForMaskedLM", BERT, activations("hidden_act"), is_usual=False),
     *variants("roberta", "RobertaForMaskedLM", ROBERTA, {"relu": {"hidden_act": "relu"}}),
     *variants("distilbert", "DistilBertForMaskedLM", DISTILBERT, {"relu": {"activation": "relu"}}),

@@ -26,6 +26,8 @@ def make_theirs(case):
         generator = torch.Generator().manual_seed(1)
         with torch.no_grad():
             for name, value in model.named_parameters():
+                if not value.requires_grad:  # sines and cosines of positions
+                    continue
                 centre = 1.0 if "norm" in name.lower() and name.endswith("weight") else 0.0
                 value.copy_(centre + 0.2 * torch.randn(value.shape, generator=generator))
     return model
@@ -41,6 +43,10 @@ def batch_of(case, model):
     if "segment_ids" in getattr(model.backbone, "optional_inputs", ()):
         segments = rng.integers(0, case.config["type_vocab_size"], real.shape)
         batch["segment_ids"] = segments.astype("int32")
+    if isinstance(model, zoo.Seq2SeqLM):
+        targets = rng.integers(6, case.config["vocab_size"], real.shape)
+        batch["decoder_token_ids"] = targets.astype("int32")
+        batch["decoder_padding_mask"] = np.ones_like(real)
     return batch
 
 
@@ -48,6 +54,8 @@ THEIR_INPUTS = {
     "token_ids": "input_ids",
     "padding_mask": "attention_mask",
     "segment_ids": "token_type_ids",
+    "decoder_token_ids": "decoder_input_ids",
+    "decoder_padding_mask": "decoder_attention_mask",
 }
 
 
@@ -113,11 +121,13 @@ def greedy_is_equal(ours, theirs, batch):
     """Whether both write the same tokens, without a stop; None of a model that does not write."""
     import torch
 
-    if not isinstance(ours, zoo.CausalLM):
-        return None
     prompts = [
         row[:length].tolist() for row, length in zip(batch["token_ids"], LENGTHS, strict=True)
     ]
+    if isinstance(ours, zoo.Seq2SeqLM):
+        return targets_are_equal(ours, theirs, prompts)
+    if not isinstance(ours, zoo.CausalLM):
+        return None
     ours.special_tokens, special_tokens = zoo.tokenizers.SpecialTokens(), ours.special_tokens
     mine = ours.generate(prompts, NEW_TOKENS, "greedy", verbose=0)
     ours.special_tokens = special_tokens
@@ -132,6 +142,23 @@ def greedy_is_equal(ours, theirs, batch):
             pad_token_id=0,
         )
         if written[0].tolist() != row:
+            return False
+    return True
+
+
+def targets_are_equal(ours, theirs, sources):
+    """The same of an encoder-decoder, up to a stop; None of their class without a head."""
+    import torch
+
+    if not theirs.can_generate():
+        return None
+    given, (end,) = ours.special_tokens.num_given, ours.special_tokens.stop
+    mine = ours.generate(sources, NEW_TOKENS, "greedy", verbose=0)
+    for source, ids in zip(sources, mine, strict=True):
+        row = torch.tensor([ours.pair_format.source_row(source)])
+        written = theirs.generate(row, do_sample=False, max_new_tokens=NEW_TOKENS + given)
+        written = written[0].tolist()[1 + given :]
+        if (written[: written.index(end)] if end in written else written) != ids:
             return False
     return True
 

@@ -9,14 +9,19 @@ is claimed, in the tests, TF32 is off; see tests/conftest.py.
 
     compile_function, compile_loop      functions of a model, compiled for their shapes
     product, take_rows, recompute       matrix products, rows of a table, cheap steps taken twice
+    int8_product                        rows times a matrix of whole numbers
     attention, hide                     the attention kernel; scores that a mask hides
     writes_attention_out                whether the formula beats that kernel
     write_rows, reorder_rows, in_order  caches of keys and values
+    sum_by_column                       sums of numbers by the columns that they belong to
     lstm, rnn                           a whole sequence in one kernel; Keras' loop over positions
     head_gradients                      the sums and gradients of a head's loss
     empty, from_numpy                   tensors without initial values, or with given ones
     no_gradients                        a context that keeps nothing for a backward pass
     Trainer                             training steps that are functions of their arguments
+    distribute, agree, tell_all         several processes or devices that train one model
+    require_distribution                refuses processes that know nothing of each other
+    device_names                        of the accelerators that are computed on
     random_state, set_random_state      what is drawn from beside Keras' seed generators
     adapt_batches, stop_tuning          batches as Keras reads them best on this backend
     COMPILES_EACH_SHAPE                 whether lengths are worth rounding to few

@@ -40,6 +40,28 @@ def product(x, weight):
     return ops.matmul(x, weight)
 
 
+def int8_product(x, weight, scale):
+    """`x @ (scale * weight).T`, the rows of `x` rounded to whole numbers up to 127.
+
+    The products of whole numbers are added up in float32, which holds such sums exactly up to 1,040
+    of them, and almost beyond.
+
+    Args:
+        x: float32 `(rows, inputs)`.
+        weight: int8 `(outputs, inputs)`.
+        scale: float32 `(outputs,)`.
+    """
+    step = row_steps(x)
+    whole = ops.round(x / step)
+    return ops.matmul(whole, ops.transpose(ops.cast(weight, "float32"))) * step * scale
+
+
+def row_steps(x):
+    """float32 `(rows, 1)`: what the rows of `x` are divided by to be whole numbers up to 127."""
+    largest = ops.max(ops.abs(x), axis=-1, keepdims=True)
+    return ops.maximum(largest, 1e-30) / 127
+
+
 def product_in_float32(x, y):
     """`x @ y`, added up in float32 whatever their dtype."""
     return ops.matmul(ops.cast(x, "float32"), ops.cast(y, "float32"))
@@ -121,6 +143,22 @@ def write_rows(cache, update, position):
 def reorder_rows(cache, rows):
     """The rows of all tensors of a cache, in another order."""
     return tree.map_structure(lambda x: ops.take(x, rows, axis=0), cache)
+
+
+def sum_by_column(values, columns, width):
+    """float32 `(rows, width)`: the sums of `values` that belong to each column.
+
+    Args:
+        values: float32 `(rows, n)`.
+        columns: int32 `(rows, n)`, from 0 to `width - 1`.
+        width: int.
+    """
+    rows = ops.shape(values)[0]
+    places = columns + width * ops.arange(rows, dtype="int32")[:, None]
+    sums = ops.segment_sum(
+        ops.reshape(values, (-1,)), ops.reshape(places, (-1,)), num_segments=rows * width
+    )
+    return ops.reshape(sums, (rows, width))
 
 
 def in_order(x):

@@ -51,7 +51,7 @@ def fill(model, tensors, family, task, heads, source):
     }
     places = stored_names(tensors, family, tied, source)
     for twin, name in family.tied.items():  # a head of its own that was not parted from the table
-        if twin not in tied and twin not in places and name in places:
+        if heads == "all" and twin not in tied and twin not in places and name in places:
             places[twin] = places[name]
     reader = Reader(tensors, places, source)
     missing = set() if heads == "all" else missing_heads(model, rows, reader.places, heads)
@@ -150,6 +150,8 @@ class Reader:
     def read_as(self, name, dtype):
         """A tensor, rounded or widened to a dtype."""
         array = self.read(name)
+        if array.dtype == dtype:
+            return array
         with np.errstate(over="ignore"):
             rounded = array.astype(dtype, copy=False)
         if not is_finite(rounded):

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from zoo import hub
-from zoo.checkpoints import engine
-from zoo.checkpoints.configs import class_of, read_config, read_theirs
+from zoo.checkpoints import configs, engine, refusals
+from zoo.checkpoints.chat_templates import read_chat_template
+from zoo.checkpoints.configs import class_of, read_theirs
 from zoo.checkpoints.formats.opening import find_weights, open_tensors
 from zoo.checkpoints.roles import read_special_tokens as roles_of
 from zoo.checkpoints.sentence_transformers import check_pooling
@@ -13,6 +14,15 @@ from zoo.shared_weights import warn_of_new_heads
 from zoo.tasks import TASKS, TextEmbedder
 
 __all__ = ["find_weights", "load_weights", "read_config", "read_special_tokens", "read_tokenizer"]
+
+
+def read_config(folder):
+    """As `zoo.checkpoints.configs.read_config`, with the chat template of a language model."""
+    config = configs.read_config(folder)
+    template = read_chat_template(folder) if config["task"] == "causal_lm" else None
+    if template is not None:
+        config["task_arguments"]["chat_template"] = template
+    return config
 
 
 def load_weights(model, folder, backbone_only=False, is_checked=False):
@@ -33,6 +43,7 @@ def load_weights(model, folder, backbone_only=False, is_checked=False):
     must_have_heads = is_own_task and cls != family.bare
     heads = "none" if backbone_only else "all" if must_have_heads else "shared"
     with open_tensors(folder) as tensors:
+        refusals.check_names(tensors.names, tensors.path)
         if not is_checked:
             tensors.check_data()
         missing = engine.fill(model, tensors, family, saved_for, heads, tensors.path)

@@ -18,6 +18,13 @@ SCHEMES = {
     "torchao": "torchao",
     "quanto": "Quanto",
 }
+ENDINGS = {  # of tensors' names
+    ".qweight": "GPTQ or AWQ",
+    ".SCB": "bitsandbytes",
+    ".weight.absmax": "bitsandbytes",
+    ".weight_scale": "compressed-tensors or FP8",
+    "_scale_inv": "FP8",
+}
 
 
 def check_family(theirs, path):
@@ -37,8 +44,22 @@ def check_scheme(theirs, path):
     if scheme is None:
         return
     kind = scheme.get("quant_method") if isinstance(scheme, dict) else scheme
+    if kind is None and {"load_in_8bit", "load_in_4bit"} & set(scheme):
+        kind = "bitsandbytes"  # which did not name itself at first
     name = SCHEMES.get(kind, shown(kind)) if isinstance(kind, str) else shown(kind)
-    raise ValueError(
-        f"{path}: the weights are quantised by {name} (quantization_config), which is not "
-        "supported. Load the checkpoint that it was made from, in float32, float16 or bfloat16."
+    raise quantised(path, name, "quantization_config")
+
+
+def check_names(names, path):
+    """Raise ValueError for weights that are quantised, as the names of their tensors tell."""
+    for name in names:
+        for ending, scheme in ENDINGS.items():
+            if name.endswith(ending):
+                raise quantised(path, scheme, name[:80])
+
+
+def quantised(path, scheme, reason):
+    return ValueError(
+        f"{path}: the weights are quantised by {scheme} ({reason}), which is not supported. Load "
+        "the checkpoint that it was made from, in float32, float16 or bfloat16."
     )

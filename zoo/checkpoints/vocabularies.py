@@ -15,9 +15,10 @@ from pathlib import Path
 from tokenizers import processors
 
 from zoo import hub
-from zoo.checkpoints import pieces, roles
+from zoo.checkpoints import chat_templates, pieces, roles
 from zoo.checkpoints.roles import read_settings
 from zoo.checks import shown
+from zoo.data.rows import RowFormat
 from zoo.tokenizers import BytePairTokenizer, Tokenizer, WordPieceTokenizer
 from zoo.tokenizers.engine import library_errors
 
@@ -41,9 +42,13 @@ def read_byte_pairs(folder):
     if settings.get("add_prefix_space"):
         raise refused(folder, "add_prefix_space", settings)
     names = [*roles.read_names(folder).values(), *BYTE_PAIR_SPECIALS]
-    return BytePairTokenizer.from_vocab_and_merges(
-        folder / "vocab.json", folder / "merges.txt", tuple(dict.fromkeys(names))
-    )
+    vocabulary = folder / "vocab.json"
+    try:
+        return BytePairTokenizer.from_vocab_and_merges(
+            vocabulary, folder / "merges.txt", tuple(dict.fromkeys(names))
+        )
+    except ValueError as error:
+        raise ValueError(f"{vocabulary} and merges.txt make no tokenizer: {error}") from None
 
 
 def read_word_pieces(folder):
@@ -81,11 +86,14 @@ def write_tokenizer(model, family, folder):
     tokenizer, special_tokens = model.tokenizer, model.special_tokens
     contents = json.loads(tokenizer.to_json()) | {"truncation": None, "padding": None}
     contents.pop("targets", None)  # which their library does not know
-    if hasattr(model, "row_format"):
-        contents["post_processor"] = row_processor(model.row_format)
+    if "cls_token" in family.roles.values():  # the rows of encoders begin and end with tokens
+        form = RowFormat(tokenizer, model.backbone, special_tokens)
+        contents["post_processor"] = row_processor(form)
     if hasattr(model, "pair_format"):
         contents["post_processor"] = source_processor(model.pair_format)
     names = roles.their_names(special_tokens, family.roles, tokenizer)
+    if "eos_token" in names:  # GPT-2's own files say so, too, and CTranslate2 needs one
+        names.setdefault("unk_token", names["eos_token"])
     inputs = ["input_ids", "attention_mask"]
     if "segment_ids" in getattr(model.backbone, "optional_inputs", ()):
         inputs.insert(1, "token_type_ids")
@@ -96,6 +104,8 @@ def write_tokenizer(model, family, folder):
         "clean_up_tokenization_spaces": False,
         **names,
     }
+    if getattr(model, "chat_template", None) is not None:
+        settings[chat_templates.KEY] = model.chat_template
     write_json(folder / hub.TOKENIZER_NAME, contents)
     write_json(folder / roles.TOKENIZER_CONFIG_NAME, settings)
     write_json(folder / roles.SPECIAL_TOKENS_NAME, names)

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from zoo.checks import shown
 from zoo.data.sources import to_list
 from zoo.data.texts import is_missing, user_level
 
@@ -164,6 +165,34 @@ def class_weights(class_weight, labels, found):
         list(class_weight.values()), len(class_weight), "class", "class_weight"
     )
     weights[label_ids(list(class_weight), labels)] = values
+    return weights
+
+
+def weights_of_tokens(class_weight, tokenizer):
+    """What each token of a vocabulary counts, float32 `(vocab_size,)`; 1 for those left out.
+
+    Args:
+        class_weight: `{token or its id: weight}`, tokens as the vocabulary spells them.
+        tokenizer: a `zoo.tokenizers.Tokenizer`.
+
+    Raises:
+        ValueError: for anything else, an unknown token, or a weight that is none.
+    """
+    if not isinstance(class_weight, dict):
+        raise ValueError(
+            "class_weight must be a dict from tokens, or their ids, to weights; got "
+            f"{shown(class_weight)}."
+        )
+    weights, size = np.ones(tokenizer.vocab_size, "float32"), tokenizer.vocab_size
+    values = checked_weights(
+        list(class_weight.values()), len(class_weight), "token", "class_weight"
+    )
+    for token, value in zip(class_weight, values, strict=True):
+        place = tokenizer.token_to_id(token) if isinstance(token, str) else token
+        is_id = isinstance(place, numbers.Integral) and not isinstance(place, bool)
+        if not is_id or not 0 <= place < size:
+            raise ValueError(f"class_weight: {token!r} is no token or id of the vocabulary.")
+        weights[place] = value
     return weights
 
 

@@ -12,6 +12,8 @@ import contextlib
 import hashlib
 import json
 import operator
+import os
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +21,18 @@ from zoo.checks import file_path, require_flag, require_several, require_whole, 
 from zoo.data.batches import Batches
 from zoo.data.documents import pieces
 from zoo.files import is_path, refuse_name, replacing, write_atomically
+from zoo.tokenizers import Tokenizer
 
 BATCH_CHARACTERS = 2**22  # text handed to the tokenizer at once: enough to use every core
 
 
-def write_token_file(documents, tokenizer, path, separator=None, verbose=True):
+def write_token_file(
+    documents: Any,
+    tokenizer: Tokenizer,
+    path: str | os.PathLike,
+    separator: int | None = None,
+    verbose: bool = True,
+) -> dict:
     """Tokenise documents into a token file and its sidecar, in bounded memory and on every core.
 
     Args:
@@ -162,7 +171,7 @@ class TokenFile:
         ValueError: the two do not agree, or the tokenizer is another one.
     """
 
-    def __init__(self, path, tokenizer=None):
+    def __init__(self, path: str | os.PathLike, tokenizer: Tokenizer | None = None) -> None:
         self.path = file_path(path, "A token file")
         tokenizer = None if tokenizer is None else needed(tokenizer)
         for file in (self.path, sidecar_path(self.path)):
@@ -229,7 +238,15 @@ class PackedRows(Batches):
         ValueError: fewer tokens than one row and its last label need.
     """
 
-    def __init__(self, tokens, length, batch_size, seed=0, shuffle=True, drop_remainder=False):
+    def __init__(
+        self,
+        tokens: Any,
+        length: int,
+        batch_size: int,
+        seed: int | None = 0,
+        shuffle: bool = True,
+        drop_remainder: bool = False,
+    ) -> None:
         is_file = isinstance(tokens, TokenFile)
         self.tokens = tokens.tokens if is_file else np.asarray(tokens)
         self.vocab_size = tokens.vocab_size if is_file else None

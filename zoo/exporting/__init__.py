@@ -11,9 +11,10 @@ from zoo.backends import backend
 from zoo.exporting import checks
 from zoo.folders import replace_folder, replaceable_path
 from zoo.saving import save
+from zoo.tasks import Task
 
 
-def export(model, path, format="saved_model"):
+def export(model: Task, path: str | os.PathLike, format: str = "saved_model") -> None:
     """Write a task as a TensorFlow SavedModel, whose only need is TensorFlow.
 
     ```python
@@ -38,6 +39,10 @@ def export(model, path, format="saved_model"):
       float32, `top_p` float32 and `seed` int32 to `text` string `(batch,)`, each prompt with its
       continuation: that of `model.generate(text, max_new_tokens, Sampler(temperature,
       top_p=top_p), seed)`. Temperature 0 is greedy, `top_p` 1 keeps every token.
+    - `sample`: the same and the scalars `top_k`, `min_new_tokens` int32, `min_p`, `typical_p`,
+      `eta_cutoff`, `repetition_penalty`, `presence_penalty`, `frequency_penalty` float32 to `text`
+      and `log_prob` float32 `(batch,)`, the sum over the new tokens. `top_k` 0, `typical_p` and
+      `repetition_penalty` 1, and 0 for the others change nothing.
     - `score`: `text` string `(batch,)` to `nats` float32 `(batch,)` and `tokens` int32
       `(batch,)`: those of `model.score(text)`.
 
@@ -47,8 +52,9 @@ def export(model, path, format="saved_model"):
       int32 and `length_penalty` float32 to `text` string `(batch,)`: the targets of
       `model.generate(text, max_new_tokens, Beam(beam_width, length_penalty))`. A `beam_width` of
       1 is greedy. The target of an empty source is empty.
-    - `generate`: the inputs of `generate` above to `text` string `(batch,)`: the targets of
-      `model.generate(text, max_new_tokens, Sampler(temperature, top_p=top_p), seed)`.
+    - `generate`, `sample`: the inputs of `generate` and `sample` above to `text` string `(batch,)`,
+      the targets of `model.generate(text, max_new_tokens, Sampler(temperature, top_p=top_p),
+      seed)`, and `log_prob`.
 
     Those of the tasks over encoders:
 

@@ -4,22 +4,24 @@ import math
 
 import tensorflow as tf
 
-from zoo.exporting.decoding import draw
+from zoo.exporting.decoding import Sampling, draw, generate_signature
 from zoo.exporting.graph_functions import (
     MAX_NEW_TOKENS,
+    PROCESSING,
     SAMPLING,
     TEXT,
     as_padded,
     graph_function,
     length_rule,
     longest_of,
+    processing_rules,
     require,
     require_ids,
     require_rules,
     sampling_rules,
 )
 from zoo.exporting.tokenizers.byte_pairs import GraphTokenizer, as_utf8
-from zoo.generation.decoder import context_length
+from zoo.generation.readers import context_length
 from zoo.layers import token_nats
 
 
@@ -29,7 +31,8 @@ def causal_signatures(model):
     if model.tokenizer is not None:
         tokenizer = GraphTokenizer(model.tokenizer)
         signatures["tokenize"] = tokenize_signature(tokenizer)
-        signatures["generate"] = generate_signature(model, tokenizer)
+        signatures["sample"] = sample_signature(model, tokenizer)
+        signatures["generate"] = generate_signature(signatures["sample"])
         signatures["score"] = score_signature(model, tokenizer)
     return signatures
 
@@ -62,16 +65,17 @@ def tokenize_signature(tokenizer):
     return tokenize
 
 
-def generate_signature(model, tokenizer):
-    """`(text, max_new_tokens, temperature, top_p, seed) -> text`."""
+def sample_signature(model, tokenizer):
+    """`(text, max_new_tokens, temperature, top_p, seed, ...) -> (text, log_prob)`."""
     most = context_length(model.backbone)
     start_id = model.start_of_text("Continuing an empty prompt")
 
-    @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING)
-    def generate(text, max_new_tokens, temperature, top_p, seed):
+    @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING, *PROCESSING)
+    def sample(text, max_new_tokens, temperature, top_p, seed, *others):
+        sampling = Sampling(max_new_tokens, seed, temperature, top_p, *others)
         rules = length_rule(max_new_tokens), *sampling_rules(temperature, top_p)
-        text = require_rules(as_utf8(text), *rules)
-        prompts = fill_empty(tokenizer.encode(text), start_id)
+        text = require_rules(as_utf8(text), *rules, *processing_rules(sampling))
+        prompts = begun(tokenizer.encode(text), start_id, model.tokenizer.first_id is None)
         token_ids, lengths = as_padded(prompts)
         if not math.isinf(most):
             longest = longest_of(prompts)
@@ -84,11 +88,11 @@ def generate_signature(model, tokenizer):
                 "and",
                 max_new_tokens,
             )
-        sampling = max_new_tokens, temperature, top_p, seed
-        new_text = tokenizer.decode(draw(model.decoder, token_ids, lengths, *sampling))
-        return {"text": tf.strings.join([text, new_text])}
+        tokens, log_prob = draw(model.decoder, token_ids, lengths, sampling)
+        new_text = tokenizer.decode(tokens)
+        return {"text": tf.strings.join([text, new_text]), "log_prob": log_prob}
 
-    return generate
+    return sample
 
 
 def score_signature(model, tokenizer):
@@ -113,9 +117,13 @@ def score_signature(model, tokenizer):
     return score
 
 
-def fill_empty(rows, start_id):
-    """Ragged rows with `start_id` in the empty ones: the start of a text follows another's end."""
-    is_empty = rows.row_lengths() == 0
-    starts = tf.fill([tf.math.count_nonzero(is_empty)], start_id)
-    starts = tf.RaggedTensor.from_row_lengths(starts, tf.cast(is_empty, "int64"))
+def begun(rows, start_id, only_empty):
+    """Ragged rows with `start_id` before each, or in the empty ones alone.
+
+    Some tokenizers' files put a token before each text; without one, the start of a text follows
+    another's end.
+    """
+    lengths = rows.row_lengths()
+    counts = tf.cast(lengths == 0, "int64") if only_empty else tf.ones_like(lengths)
+    starts = tf.RaggedTensor.from_row_lengths(tf.fill([tf.reduce_sum(counts)], start_id), counts)
     return tf.concat([starts, rows], axis=1)

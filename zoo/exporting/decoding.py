@@ -1,57 +1,150 @@
 """Decoding in a TensorFlow graph: `zoo.generation` traced for any number of rows and tokens."""
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from zoo.backends.common import while_loop
-from zoo.exporting.graph_functions import require
-from zoo.generation import Sampler
+from zoo.exporting.graph_functions import (
+    MAX_NEW_TOKENS,
+    PROCESSING,
+    SAMPLING,
+    TEXT,
+    graph_function,
+    require,
+)
+from zoo.generation import MinNewTokens, OccurrencePenalty, RepetitionPenalty, Sampler
+from zoo.generation.asking import vocabulary_of
 from zoo.generation.beam import Searching
 from zoo.generation.decoder import special_constants
-from zoo.generation.drawing import BROKEN, BROKEN_RULE, Drawing, choose_tokens
+from zoo.generation.drawing import (
+    BROKEN,
+    BROKEN_RULE,
+    STUCK,
+    STUCK_RULE,
+    Drawing,
+    choose_tokens,
+)
 from zoo.generation.noise import noise_of
+from zoo.generation.past import Processing
 
-GREEDY, TOP_P = Sampler(temperature=0.0).kind, Sampler(top_p=0.5).kind
+GREEDY = Sampler(temperature=0.0).kind
+FILTERED, TYPICAL = Sampler(top_p=0.5).kind, Sampler(typical_p=0.5).kind
+
+
+class Sampling(NamedTuple):
+    """Scalar tensors that say how to draw; the usual ones change nothing."""
+
+    max_new_tokens: tf.Tensor
+    seed: tf.Tensor
+    temperature: tf.Tensor
+    top_p: tf.Tensor
+    top_k: tf.Tensor | int = 0  # 0 keeps all
+    min_p: tf.Tensor | float = 0.0
+    typical_p: tf.Tensor | float = 1.0
+    eta_cutoff: tf.Tensor | float = 0.0
+    min_new_tokens: tf.Tensor | int = 0
+    repetition_penalty: tf.Tensor | float = 1.0
+    presence_penalty: tf.Tensor | float = 0.0
+    frequency_penalty: tf.Tensor | float = 0.0
+
+    @property
+    def numbers(self):
+        """Those of `Sampler.numbers`."""
+        top_k = tf.cast(self.top_k, "float32")
+        top_k = tf.where(top_k == 0, float("inf"), top_k)
+        filters = top_k, self.top_p, self.min_p, self.typical_p, self.eta_cutoff
+        return tf.stack([self.temperature, *filters])
+
+    def asked(self, vocabulary):
+        """Constants of the `PROCESSORS`, and whether any of them changes anything."""
+        repetition, occurrence, shortest = (p.constants(vocabulary) for p in PROCESSORS)
+        repetition["penalty"] = tf.convert_to_tensor(self.repetition_penalty)
+        occurrence["numbers"] = tf.stack([self.presence_penalty, self.frequency_penalty])
+        shortest["count"] = tf.convert_to_tensor(self.min_new_tokens)
+        changes = tf.reduce_any(occurrence["numbers"] != 0)
+        changes |= (repetition["penalty"] != 1) | (shortest["count"] > 0)
+        return {"processors": [repetition, occurrence, shortest], "changes": changes}
+
+
+class AnyProcessing(Processing):
+    """All processors whose numbers may be inputs; none runs where none changes anything."""
+
+    def apply(self, logits, state, constants):
+        apply = super().apply
+        return tf.cond(
+            constants["changes"], lambda: apply(logits, state, constants), lambda: logits
+        )
+
+
+PROCESSORS = RepetitionPenalty(1.0), OccurrencePenalty(), MinNewTokens(0)
 
 
 @dataclasses.dataclass(frozen=True)
 class AnyDrawing(Drawing):
-    """Greedy at temperature 0, filtered by `top_p` above: the graph serves both."""
+    """Greedy at temperature 0, filtered above: the graph serves all."""
 
     is_greedy: bool = False
     is_filtered: bool = True
-    is_penalised: bool = False
+    processing: Processing = AnyProcessing(PROCESSORS)  # noqa: RUF009 - frozen, as it is
+    has_scores: bool = True
 
-    def choose(self, logits, seen, uniform, numbers):
+    def choose(self, logits, uniform, numbers):
+        def drawn():
+            return tf.cond(
+                numbers[4] < 1,
+                lambda: choose_tokens(logits, uniform, numbers, TYPICAL),
+                lambda: choose_tokens(logits, uniform, numbers, FILTERED),
+            )
+
         return tf.cond(
-            numbers[0] == 0,
-            lambda: choose_tokens(logits, seen, uniform, numbers, GREEDY),
-            lambda: choose_tokens(logits, seen, uniform, numbers, TOP_P),
+            numbers[0] == 0, lambda: choose_tokens(logits, uniform, numbers, GREEDY), drawn
         )
 
 
-def draw(decoder, token_ids, lengths, max_new_tokens, temperature, top_p, seed):
-    """Continuations that a `Sampler(temperature, top_p=top_p)` draws from a seed.
+def draw(decoder, token_ids, lengths, sampling):
+    """Continuations that a `Sampler` and processors draw from a seed.
 
     Args:
         decoder: a `zoo.generation.Decoder`.
         token_ids: int32 `(batch, longest)`, prompts or sources, padded on the right.
         lengths: int32 `(batch,)`.
-        max_new_tokens, seed: int32 scalars.
-        temperature, top_p: float32 scalars.
+        sampling: a `Sampling`.
 
     Returns:
-        Ragged int32 `(batch, None)`, without what ends them.
+        Ragged int32 `(batch, None)`, without what ends them, and float32 `(batch,)`, the model's
+        `log p` of them with what ends them.
     """
+    max_new_tokens = sampling.max_new_tokens
     constants = {
-        "numbers": tf.stack([temperature, float("inf"), top_p, 0.0, 1.0]),
-        "noise": noise(seed, tf.shape(token_ids)[0], max_new_tokens),
+        "numbers": sampling.numbers,
+        "noise": noise(sampling.seed, tf.shape(token_ids)[0], max_new_tokens),
+        **sampling.asked(vocabulary_of(decoder.model)),
     }
     state = _run(decoder, token_ids, lengths, constants, AnyDrawing(), 1, max_new_tokens)
     tokens = require(state["tokens"], tf.reduce_all(state["tokens"] != BROKEN), BROKEN_RULE)
-    return _cut(tokens, tf.fill([tf.shape(tokens)[0]], state["count"]), decoder)
+    tokens = require(tokens, tf.reduce_all(tokens != STUCK), STUCK_RULE)
+    found = _cut(tokens, tf.fill([tf.shape(tokens)[0]], state["count"]), decoder)
+    counts = tf.minimum(tf.cast(found.row_lengths(), "int32") + 1, state["count"])
+    is_counted = tf.sequence_mask(counts, max_new_tokens)
+    return found, tf.reduce_sum(tf.where(is_counted, state["log_probs"], 0.0), axis=1)
+
+
+def generate_signature(sample):
+    """`(text, max_new_tokens, temperature, top_p, seed) -> text`: `sample`, nothing else asked."""
+
+    @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING)
+    def generate(text, max_new_tokens, temperature, top_p, seed):
+        sampling = Sampling(max_new_tokens, seed, temperature, top_p)
+        others = (
+            tf.constant(value, spec.dtype)
+            for value, spec in zip(sampling[4:], PROCESSING, strict=True)
+        )
+        return {"text": sample(text, max_new_tokens, temperature, top_p, seed, *others)["text"]}
+
+    return generate
 
 
 def search(decoder, token_ids, lengths, max_new_tokens, width, length_penalty):

@@ -9,6 +9,16 @@ SAMPLING = (
     tf.TensorSpec([], "float32", "top_p"),
     tf.TensorSpec([], "int32", "seed"),
 )
+PROCESSING = (
+    tf.TensorSpec([], "int32", "top_k"),
+    tf.TensorSpec([], "float32", "min_p"),
+    tf.TensorSpec([], "float32", "typical_p"),
+    tf.TensorSpec([], "float32", "eta_cutoff"),
+    tf.TensorSpec([], "int32", "min_new_tokens"),
+    tf.TensorSpec([], "float32", "repetition_penalty"),
+    tf.TensorSpec([], "float32", "presence_penalty"),
+    tf.TensorSpec([], "float32", "frequency_penalty"),
+)
 
 
 def graph_function(*specs):
@@ -41,6 +51,22 @@ def sampling_rules(temperature, top_p):
             temperature,
         ),
         ((top_p > 0) & (top_p <= 1), "top_p must be above 0 and at most 1", top_p),
+    )
+
+
+def processing_rules(sampling):
+    """What must hold of the other numbers of a `zoo.exporting.decoding.Sampling`."""
+    top_k, min_p, typical_p, eta = sampling[4:8]
+    shortest, repetition, presence, frequency = sampling[8:]
+    return (
+        (top_k >= 0, "top_k must be at least 0 (0 keeps every token)", top_k),
+        ((min_p >= 0) & (min_p <= 1), "min_p must be between 0 and 1", min_p),
+        ((typical_p > 0) & (typical_p <= 1), "typical_p must be above 0 and at most 1", typical_p),
+        ((eta >= 0) & (eta < 1), "eta_cutoff must be at least 0 and below 1", eta),
+        (shortest >= 0, "min_new_tokens must be at least 0", shortest),
+        (repetition > 0, "repetition_penalty must be above 0 (1 changes nothing)", repetition),
+        (tf.math.is_finite(presence), "presence_penalty must be finite", presence),
+        (tf.math.is_finite(frequency), "frequency_penalty must be finite", frequency),
     )
 
 

@@ -2,15 +2,17 @@
 
 import tensorflow as tf
 
-from zoo.exporting.decoding import draw, search
+from zoo.exporting.decoding import Sampling, draw, generate_signature, search
 from zoo.exporting.graph_functions import (
     MAX_NEW_TOKENS,
+    PROCESSING,
     SAMPLING,
     TEXT,
     as_padded,
     graph_function,
     length_rule,
     longest_of,
+    processing_rules,
     require,
     require_ids,
     require_rules,
@@ -30,7 +32,8 @@ def seq2seq_signatures(model):
     if model.tokenizer is not None:
         texts = GraphPairs(model)
         signatures["tokenize"] = tokenize_signature(texts)
-        signatures["generate"] = generate_signature(model, texts)
+        signatures["sample"] = sample_signature(model, texts)
+        signatures["generate"] = generate_signature(signatures["sample"])
         signatures["translate"] = translate_signature(model, texts)
     return signatures
 
@@ -66,17 +69,18 @@ def tokenize_signature(texts):
     return tokenize
 
 
-def generate_signature(model, texts):
-    """`(text, max_new_tokens, temperature, top_p, seed) -> text`."""
+def sample_signature(model, texts):
+    """`(text, max_new_tokens, temperature, top_p, seed, ...) -> (text, log_prob)`."""
 
-    @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING)
-    def generate(text, max_new_tokens, temperature, top_p, seed):
+    @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING, *PROCESSING)
+    def sample(text, max_new_tokens, temperature, top_p, seed, *others):
+        sampling = Sampling(max_new_tokens, seed, temperature, top_p, *others)
         rules = *texts.length_rules(max_new_tokens), *sampling_rules(temperature, top_p)
-        rows = texts.rows(require_rules(text, *rules))
-        tokens = draw(model.decoder, *rows, max_new_tokens, temperature, top_p, seed)
-        return {"text": texts.decode(tokens, text)}
+        rows = texts.rows(require_rules(text, *rules, *processing_rules(sampling)))
+        tokens, log_prob = draw(model.decoder, *rows, sampling)
+        return {"text": texts.decode(tokens, text), "log_prob": log_prob}
 
-    return generate
+    return sample
 
 
 def translate_signature(model, texts):

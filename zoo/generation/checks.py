@@ -19,6 +19,11 @@ def check_number(name, value, rule, is_right):
         raise ValueError(f"{name} must be {rule}; got {value!r}.")
 
 
+def check_finite(name, value):
+    """Raise TypeError unless a value is a number, ValueError unless it is finite."""
+    check_number(name, value, "finite", np.isfinite)
+
+
 def check_seed(seed):
     """Raise ValueError unless a seed is a whole number that a hash of 32 bits tells from others."""
     is_whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)

@@ -4,11 +4,20 @@ import dataclasses
 
 from keras import ops
 
+from zoo.generation.past import NOTHING, Processing
+
+NEVER = -1e29  # above what is hidden or forbidden, below every logit
+TINY = 1e-37
 EQUAL = 1e-6  # sums of probabilities that are closer than this are the same but for rounding
 BROKEN = -1  # noted in a token's place where logits were not numbers
+STUCK = -2  # and where processors forbid every token
 BROKEN_RULE = (
     "The model's logits are not numbers (NaN), so no token can be chosen: its weights hold NaN or "
     "infinity, or its dtype is too small for them."
+)
+STUCK_RULE = (
+    "No token can be chosen, since what is asked of the text (bans, min_new_tokens, choices, regex "
+    "or a processor) forbids every one. Ask for less at once."
 )
 
 
@@ -21,91 +30,143 @@ class Drawing:
 
     is_greedy: bool
     is_filtered: bool
-    is_penalised: bool
+    is_typical: bool = False
+    processing: Processing = NOTHING
+    has_scores: bool = False
 
-    def begin(self, batch_size, copies, room, prompts, vocab_size):
+    def begin(self, batch_size, copies, room, prompts):
         """The state before the first token.
 
         Args:
             batch_size, copies: ints.
             room: int, tokens that there is room for.
-            prompts: `(token_ids, lengths)`, whose tokens a penalty counts; or None.
-            vocab_size: int.
+            prompts: `(token_ids, lengths)`, which processors read; or None.
         """
         num_rows = batch_size * copies
-        seen = ops.zeros((num_rows, vocab_size if self.is_penalised else 1), "bool")
-        if self.is_penalised and prompts is not None:
-            token_ids, lengths = prompts
-            is_real = ops.arange(ops.shape(token_ids)[1], dtype="int32") < lengths[:, None]
-            ids = ops.where(is_real, token_ids, token_ids[:, :1])
-            seen = mark(seen, ops.repeat(ids, copies, axis=0))
+        scores = {
+            name: ops.zeros((num_rows, room), "float32")
+            for name in ("log_probs", "scores")
+            if self.has_scores
+        }
         return {
             "token": ops.zeros((num_rows,), "int32"),
             "tokens": ops.zeros((num_rows, room), "int32"),
             "done": ops.zeros((num_rows,), "bool"),
             "over": ops.zeros((), "bool"),
-            "seen": seen,
             "count": ops.zeros((), "int32"),
+            **scores,
+            **self.processing.begin(num_rows, copies, room, prompts),
         }
 
     def take(self, state, logits, constants):
         """Choose the next token of every row and note it."""
         count = state["count"]
+        logits = ops.cast(logits, "float32")
+        processed = self.processing.apply(logits, state, constants)
         uniform = ops.take(constants["noise"], count, axis=1)
-        token = self.choose(logits, state["seen"], uniform, constants["numbers"])
-        seen = mark(state["seen"], token[:, None]) if self.is_penalised else state["seen"]
-        is_broken = ops.isnan(ops.sum(ops.cast(logits, "float32"), axis=-1))
-        is_next = ops.arange(ops.shape(state["tokens"])[1], dtype="int32") == count
+        token, score = self.choose(processed, uniform, constants["numbers"])
+        is_broken = ops.isnan(ops.sum(logits, axis=-1))
         noted = ops.where(is_broken, BROKEN, token)
+        if self.processing.processors:
+            is_stuck = ops.max(processed, axis=-1) <= NEVER
+            noted = ops.where(is_stuck & ~is_broken & ~state["done"], STUCK, noted)
+        is_next = ops.arange(ops.shape(state["tokens"])[1], dtype="int32") == count
         is_stop = ops.any(token[:, None] == constants["stop_ids"], axis=1)
-        done = state["done"] | is_stop | is_broken
+        done = state["done"] | is_stop | (noted < 0)
+        if self.has_scores:
+            state = {
+                **state,
+                "log_probs": ops.where(
+                    is_next, log_p_of(logits, token)[:, None], state["log_probs"]
+                ),
+                "scores": ops.where(is_next, score[:, None], state["scores"]),
+            }
         return {
             **state,
             "token": token,
             "tokens": ops.where(is_next, noted[:, None], state["tokens"]),
             "done": done,
             "over": ops.all(done),
-            "seen": seen,
             "count": count + 1,
+            **self.processing.advance(state, token, constants),
         }
 
-    def choose(self, logits, seen, uniform, numbers):
-        return choose_tokens(logits, seen, uniform, numbers, self)
+    def choose(self, logits, uniform, numbers):
+        return choose_tokens(logits, uniform, numbers, self)
 
 
-def choose_tokens(logits, seen, uniform, numbers, kind):
+def choose_tokens(logits, uniform, numbers, kind):
     """Choose one token for each row.
 
     Args:
         logits: `(batch, vocab_size)`.
-        seen: bool `(batch, vocab_size)`, tokens that occurred; read only under a penalty.
         uniform: float32 `(batch,)` in [0, 1), the chance that decides; not read when greedy.
         numbers, kind: those of a `Sampler`.
 
     Returns:
-        int32 `(batch,)`.
+        int32 `(batch,)`, the tokens, and float32 `(batch,)`, their log-probabilities in what they
+        were chosen from.
     """
-    temperature, top_k, top_p, min_p, penalty = (numbers[i] for i in range(5))
     logits = ops.cast(logits, "float32")
-    if kind.is_penalised:
-        penalised = ops.where(logits > 0, logits / penalty, logits * penalty)
-        logits = ops.where(seen[:, : logits.shape[-1]], penalised, logits)
     if kind.is_greedy:
-        return ops.cast(ops.argmax(logits, axis=-1), "int32")
-    probabilities = ops.softmax(logits / temperature, axis=-1)
+        token = ops.cast(ops.argmax(logits, axis=-1), "int32")
+        return token, log_p_of(logits, token)
+    probabilities = ops.softmax(logits / numbers[0], axis=-1)
     if not kind.is_filtered:
-        return _draw(probabilities, uniform)
+        token = _draw(probabilities, uniform)
+        return token, _log_share(probabilities, token)
     ranked_ids = ops.argsort(-probabilities, axis=-1)
     ranked = ops.take_along_axis(probabilities, ranked_ids, axis=-1)
+    kept = ops.where(kept_ranks(ranked, numbers, kind), ranked, 0.0)
+    rank_drawn = _draw(kept, uniform)
+    token = ops.take_along_axis(ranked_ids, rank_drawn[:, None], axis=-1)[:, 0]
+    return ops.cast(token, "int32"), _log_share(kept, rank_drawn)
+
+
+def kept_ranks(ranked, numbers, kind):
+    """Bool `(batch, vocab_size)`: which ranks the filters keep, all judging the same distribution.
+
+    Args:
+        ranked: float32 `(batch, vocab_size)`, probabilities, the largest first.
+        numbers, kind: those of a `Sampler`.
+    """
+    top_k, top_p, min_p, typical_p, eta = (numbers[i] for i in range(1, 6))
     rank = ops.arange(ranked.shape[-1], dtype="float32")
     reached_before = ops.cumsum(ranked, axis=-1) - ranked
     # Until they reach p, and not one more where they reach it exactly.
     is_needed = (reached_before < top_p - EQUAL) | (top_p >= 1)
-    kept = (rank < top_k) & is_needed & (ranked >= min_p * ranked[:, :1])
+    surprise = ops.where(ranked > 0, -ops.log(ops.maximum(ranked, TINY)), 0.0)
+    entropy = ops.sum(ranked * surprise, axis=-1, keepdims=True)
+    least = ops.minimum(eta, ops.sqrt(eta) * ops.exp(-entropy))
+    kept = (rank < top_k) & is_needed & (ranked >= min_p * ranked[:, :1]) & (ranked >= least)
     kept = kept | (rank == 0)
-    rank_drawn = _draw(ops.where(kept, ranked, 0.0), uniform)
-    token = ops.take_along_axis(ranked_ids, rank_drawn[:, None], axis=-1)[:, 0]
-    return ops.cast(token, "int32")
+    if kind.is_typical:
+        distance = ops.where(ranked > 0, ops.abs(surprise - entropy), float("inf"))
+        is_typical = _typical(ranked, distance, typical_p)
+        has_both = ops.any(kept & is_typical, axis=-1, keepdims=True)
+        kept = ops.where(has_both, kept & is_typical, rank == 0)
+    return kept
+
+
+def _typical(probabilities, distance, mass):
+    """Those nearest to the entropy that together reach a mass."""
+    order = ops.argsort(distance, axis=-1)
+    reached = ops.cumsum(ops.take_along_axis(probabilities, order, axis=-1), axis=-1)
+    last = ops.sum(ops.cast(reached < mass - EQUAL, "int32"), axis=-1, keepdims=True)
+    last = ops.minimum(last, probabilities.shape[-1] - 1)
+    place = ops.take_along_axis(order, last, axis=-1)
+    return (distance <= ops.take_along_axis(distance, place, axis=-1)) | (mass >= 1)
+
+
+def log_p_of(logits, token):
+    """float32 `(batch,)`: `log p` of a token of each row."""
+    chosen = ops.take_along_axis(logits, token[:, None], axis=-1)[:, 0]
+    return chosen - ops.logsumexp(logits, axis=-1)
+
+
+def _log_share(weights, index):
+    chosen = ops.take_along_axis(weights, index[:, None], axis=-1)[:, 0]
+    return ops.log(chosen / ops.sum(weights, axis=-1))
 
 
 def _draw(weights, uniform):
@@ -117,14 +178,6 @@ def _draw(weights, uniform):
     return ops.minimum(index, ops.cast(last, "int32"))
 
 
-def mark(seen, token_ids):
-    """`seen` `(batch, vocab_size)` with the columns `token_ids` `(batch, length)` set."""
-    batch_size, length = ops.shape(token_ids)
-    rows = ops.repeat(ops.arange(batch_size, dtype="int32"), length)
-    indices = ops.stack([rows, ops.reshape(token_ids, (-1,))], axis=-1)
-    return ops.scatter_update(seen, indices, ops.ones((batch_size * length,), "bool"))
-
-
 def drawn(tokens, copies, stop_ids):
     """The ids of each text's continuations, up to the one that ended each.
 
@@ -134,16 +187,19 @@ def drawn(tokens, copies, stop_ids):
         stop_ids: ids that end a text.
 
     Raises:
-        ValueError: if logits were not numbers.
+        ValueError: if logits were not numbers, or no token was allowed.
     """
     rows = []
     for row in tokens.tolist():
         end = next((i for i, token in enumerate(row) if token in stop_ids), len(row))
         rows.append(row[:end])
-        if BROKEN in row[:end]:
-            raise_broken()
+        raise_where(BROKEN in row[:end], STUCK in row[:end])
     return [rows[i : i + copies] for i in range(0, len(rows), copies)]
 
 
-def raise_broken():
-    raise ValueError(f"{BROKEN_RULE} Load other weights, or another dtype.")
+def raise_where(is_broken, is_stuck=False):
+    """Raise ValueError where there was no token to choose."""
+    if is_broken:
+        raise ValueError(f"{BROKEN_RULE} Load other weights, or another dtype.")
+    if is_stuck:
+        raise ValueError(STUCK_RULE)

@@ -19,7 +19,8 @@ def generate(decoder, rows, request, decode=None):
         decode: from lists of token ids to texts, in which stop strings are looked for.
 
     Returns:
-        For each row a list of `num_return` lists of new token ids, without what ends them.
+        For each row a list of `num_return` lists of new token ids, without what ends them; or of
+        pairs of such a list and its `Scores`, if the request is for those.
     """
     seeds = np.array(request.seeds(len(rows)), "int64")
     order = np.argsort([len(row) for row in rows], kind="stable")
@@ -48,6 +49,8 @@ def _together(decoder, rows, request, seeds, decode):
             found = request.sampler.results(decoding, request, stop_ids)
             texts = decode([ids for several in found for ids in several])
             decoding.finish(np.array([is_cut(text, request.stop) for text in texts]))
+    if request.return_scores:
+        return request.sampler.scored_results(decoding, request, stop_ids)
     return request.sampler.results(decoding, request, stop_ids)
 
 
@@ -55,11 +58,11 @@ def stream(decoder, row, request):
     """Yield the ids that follow one row, each as it is chosen."""
     stop_ids = decoder.model.special_tokens.stop
     decoding = decoder.start([row], request, request.seeds(1))
+    num_sent = 0
     while True:
         ((ids,),) = request.sampler.results(decoding, request, stop_ids)
-        if len(ids) < decoding.count:
-            return
-        yield ids[-1]
-        if decoding.is_done:
+        yield from ids[num_sent:]
+        num_sent = len(ids)
+        if num_sent < decoding.count or decoding.is_done:
             return
         decoding.advance(1)

@@ -7,13 +7,25 @@ import numpy as np
 
 from zoo.checks import require_flag
 from zoo.data.arguments import require_verbose
+from zoo.generation.asking import processors_of
 from zoo.generation.checks import check_seed, check_whole
-from zoo.generation.samplers import NUMBERS, Beam, Sampler, get_sampler
+from zoo.generation.names import NUMBERS, get_sampler
+from zoo.generation.past import Processing
+from zoo.generation.samplers import Beam, Sampler
+from zoo.generation.speculation import check_draft
 
 OURS = {  # by the names of others, what to pass here
     "max_length": "max_new_tokens, which does not count the prompt",
     "max_tokens": "max_new_tokens",
-    "min_length": "nothing: there is no such limit",
+    "min_length": "min_new_tokens, which does not count the prompt",
+    "min_tokens": "min_new_tokens",
+    "bad_words_ids": "bad_words",
+    "sequence_bias": "logit_bias",
+    "logits_processor": "processors",
+    "logprobs": "return_scores=True",
+    "output_scores": "return_scores=True",
+    "num_beam_groups": "sampler=zoo.generation.Beam(..., groups=...)",
+    "diversity_penalty": "sampler=zoo.generation.Beam(..., groups=..., diversity=...)",
     "do_sample": 'sampler="sample"',
     "num_beams": "sampler=zoo.generation.Beam(...)",
     "beam_width": "sampler=zoo.generation.Beam(...)",
@@ -22,6 +34,8 @@ OURS = {  # by the names of others, what to pass here
     "stop_strings": "stop",
     "stop_token_ids": "special_tokens when the task is made or loaded",
     "eos_token_id": "special_tokens when the task is made or loaded",
+    "assistant_model": "draft=model",
+    "prompt_lookup_num_tokens": 'draft="prompt"',
     "input_ids": "the token ids as the first argument",
 }
 
@@ -39,6 +53,9 @@ class Request:
         batch_size: int, prompts that are continued together.
         truncate: bool, whether a prompt that is too long may be cut.
         verbose: 0 for no progress bar, 1 for one, `"auto"` for one after a few seconds.
+        processors: a tuple of `zoo.generation.processors.Processor`.
+        return_scores: bool, whether numbers of each token are returned.
+        draft: `"prompt"` or a task that guesses tokens; None for none.
     """
 
     max_new_tokens: int
@@ -49,20 +66,25 @@ class Request:
     batch_size: int = 32
     truncate: bool = False
     verbose: int | str = 0
+    processors: tuple = ()
+    return_scores: bool = False
+    draft: object = None
 
     @classmethod
-    def make(cls, default_sampler, *, sampler, seed, stop, others, caller="generate", **arguments):
+    def make(cls, task, *, sampler, seed, stop, others, caller="generate", **arguments):
         """Check the arguments of a call; raises ValueError or TypeError.
 
         Args:
-            default_sampler: the one to use for a `sampler` of None.
+            task: the one that writes: its `sampler` is used for one of None, its tokenizer reads
+                what is asked in words.
             others: a dict of arguments by other libraries' names.
             caller: str, which method was called.
         """
         others = dict(others)
         if "num_return_sequences" in others:
             arguments["num_return"] = others.pop("num_return_sequences")
-        sampler = sampler_of(sampler, default_sampler, others)
+        sampler = sampler_of(sampler, task.sampler, others)
+        processors = processors_of(task, sampler, others)
         for name in others:
             if name in OURS:
                 raise TypeError(f"{caller} does not take {name}: pass {OURS[name]}.")
@@ -71,12 +93,22 @@ class Request:
             if name in arguments:
                 check_whole(name, arguments[name])
                 arguments[name] = int(arguments[name])
-        for name in ("truncate", "strip_prompt"):
+        for name in ("truncate", "strip_prompt", "return_scores"):
             if name in arguments:
                 require_flag(name, arguments[name])
         arguments.pop("strip_prompt", None)  # of whoever asks
         require_verbose("verbose", arguments.get("verbose", 0))
-        return cls(sampler=sampler, seed=seed_of(seed), stop=stop_of(stop), **arguments)
+        arguments |= {"seed": seed_of(seed), "stop": stop_of(stop), "processors": processors}
+        if arguments.get("draft") is not None:
+            check_draft(arguments["draft"], task, sampler, arguments.get("num_return", 1))
+            arguments["batch_size"] = 1  # texts take different numbers of steps
+        return cls(sampler=sampler, **arguments)
+
+    @property
+    def processing(self):
+        """All that is asked of a token beside its likelihood, in order."""
+        processors = (*self.sampler.processors, *self.processors)
+        return Processing(tuple(sorted(processors, key=lambda processor: processor.order)))
 
     def seeds(self, num_prompts):
         """Two lists: the seed of each prompt, and its number among those of the same seed."""
@@ -93,9 +125,9 @@ class Request:
 def sampler_of(sampler, default, others):
     """The sampler of a call, which may give a `Sampler`'s numbers by name; takes them."""
     numbers = {name: others.pop(name) for name in NUMBERS if name in others}
-    if not numbers:
-        return default if sampler is None else get_sampler(sampler)
     chosen = None if sampler is None else get_sampler(sampler)
+    if not numbers:
+        return default if chosen is None else chosen
     if isinstance(sampler, (Sampler, Beam)) or isinstance(chosen, Beam):
         names = ", ".join(numbers)
         raise ValueError(

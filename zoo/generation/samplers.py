@@ -1,4 +1,4 @@
-"""The ways to go on from a text, by the names that the field has for them."""
+"""The two ways to go on from a text: draw from a distribution, or search for the likeliest."""
 
 import numpy as np
 
@@ -6,13 +6,15 @@ from zoo.generation.beam import Searching, best
 from zoo.generation.checks import check_number, check_whole
 from zoo.generation.drawing import Drawing, drawn
 from zoo.generation.noise import uniform_noise
+from zoo.generation.processors import RepetitionPenalty
+from zoo.generation.scores import Scores, scored
 
 
 class Sampler:
     """Draw from the model's distribution, reshaped and cut by the filters that are given.
 
-    The order is that of common practice: repetition penalty, temperature, then top-k, top-p and
-    min-p together, each judging the same distribution; what is left is drawn from.
+    The order is that of common practice: repetition penalty, temperature, then top-k, top-p, min-p
+    and the others together, each judging the same distribution; what is left is drawn from.
 
     Args:
         temperature: float, at least 0: divides the logits. 0 is greedy.
@@ -25,13 +27,27 @@ class Sampler:
         repetition_penalty: float, above 0: logits of tokens that occurred are divided by it when
             positive, multiplied when negative. Keskar et al., 2019,
             https://arxiv.org/abs/1909.05858
+        typical_p: float in (0, 1], keep the tokens whose surprise is nearest to the expected one
+            until together they reach p. Meister et al., 2023, https://arxiv.org/abs/2202.00666
+        eta_cutoff: float in [0, 1), keep tokens that are at least as likely as it, or as
+            `sqrt(eta_cutoff) * exp(-entropy)` where that is less. Hewitt et al., 2022,
+            https://arxiv.org/abs/2210.15191
 
     Raises:
         TypeError: if an argument is not a number.
         ValueError: if a number is outside its range.
     """
 
-    def __init__(self, temperature=1.0, top_k=None, top_p=None, min_p=None, repetition_penalty=1.0):
+    def __init__(
+        self,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        min_p=None,
+        repetition_penalty=1.0,
+        typical_p=None,
+        eta_cutoff=None,
+    ):
         rule = "at least 0 and finite (0 is greedy)"
         check_number("temperature", temperature, rule, lambda t: 0 <= t < np.inf)
         if top_k is not None:
@@ -42,32 +58,48 @@ class Sampler:
         if min_p is not None:
             rule = "between 0 and 1, or None to keep every token"
             check_number("min_p", min_p, rule, lambda p: 0 <= p <= 1)
-        rule = "above 0 and finite (1 changes nothing)"
-        check_number("repetition_penalty", repetition_penalty, rule, lambda r: 0 < r < np.inf)
+        if typical_p is not None:
+            rule = "above 0 and at most 1, or None to keep every token"
+            check_number("typical_p", typical_p, rule, lambda p: 0 < p <= 1)
+        if eta_cutoff is not None:
+            rule = "at least 0 and below 1, or None to keep every token"
+            check_number("eta_cutoff", eta_cutoff, rule, lambda e: 0 <= e < 1)
+        RepetitionPenalty(repetition_penalty)  # checks it
         self.temperature = float(temperature)
         self.top_k = None if top_k is None else int(top_k)
         self.top_p = None if top_p is None else float(top_p)
         self.min_p = None if min_p is None else float(min_p)
         self.repetition_penalty = float(repetition_penalty)
+        self.typical_p = None if typical_p is None else float(typical_p)
+        self.eta_cutoff = None if eta_cutoff is None else float(eta_cutoff)
 
     cache_grows = False
 
     @property
     def kind(self):
         """What decides which computation is compiled; the numbers are passed to it."""
-        is_filtered = (self.top_k, self.top_p, self.min_p) != (None, None, None)
-        return Drawing(self.temperature == 0, is_filtered, self.repetition_penalty != 1)
+        is_typical = self.typical_p is not None
+        filters = self.top_k, self.top_p, self.min_p, self.eta_cutoff
+        return Drawing(self.temperature == 0, is_typical or any(filters), is_typical)
+
+    @property
+    def processors(self):
+        """What it asks beside the distribution."""
+        if self.repetition_penalty == 1:
+            return ()
+        return (RepetitionPenalty(self.repetition_penalty),)
 
     @property
     def numbers(self):
-        """float32 `(5,)`: temperature, top-k, top-p, min-p and penalty; what is None is inert."""
+        """float32 `(6,)`: the temperature and the filters' numbers; what is None is inert."""
         return np.array(
             [
                 self.temperature,
                 self.top_k or np.inf,
                 1.0 if self.top_p is None else self.top_p,
                 self.min_p or 0.0,
-                self.repetition_penalty,
+                1.0 if self.typical_p is None else self.typical_p,
+                self.eta_cutoff or 0.0,
             ],
             "float32",
         )
@@ -93,44 +125,14 @@ class Sampler:
         """For each text a list of `num_return` lists of token ids, without what ended them."""
         return drawn(decoding.tokens, request.num_return, stop_ids)
 
+    def scored_results(self, decoding, request, stop_ids):
+        """The same, in pairs with the `Scores` of each."""
+        found = self.results(decoding, request, stop_ids)
+        return scored(found, decoding.tokens, decoding.noted(), request.num_return)
+
     def __repr__(self):
         arguments = ", ".join(f"{k}={v!r}" for k, v in vars(self).items())
         return f"{type(self).__name__}({arguments})"
-
-
-class Greedy(Sampler):
-    """Always the likeliest token."""
-
-    def __init__(self, repetition_penalty=1.0):
-        super().__init__(temperature=0.0, repetition_penalty=repetition_penalty)
-
-
-class Temperature(Sampler):
-    """Draw from the whole distribution, sharper below 1 and flatter above."""
-
-    def __init__(self, temperature=1.0, repetition_penalty=1.0):
-        super().__init__(temperature, repetition_penalty=repetition_penalty)
-
-
-class TopK(Sampler):
-    """Draw from the k likeliest tokens."""
-
-    def __init__(self, k=50, temperature=1.0, repetition_penalty=1.0):
-        super().__init__(temperature, top_k=k, repetition_penalty=repetition_penalty)
-
-
-class TopP(Sampler):
-    """Draw from the likeliest tokens that together reach probability p."""
-
-    def __init__(self, p=0.9, temperature=1.0, repetition_penalty=1.0):
-        super().__init__(temperature, top_p=p, repetition_penalty=repetition_penalty)
-
-
-class MinP(Sampler):
-    """Draw from tokens at least p times as likely as the likeliest."""
-
-    def __init__(self, p=0.1, temperature=1.0, repetition_penalty=1.0):
-        super().__init__(temperature, min_p=p, repetition_penalty=repetition_penalty)
 
 
 class Beam:
@@ -149,25 +151,38 @@ class Beam:
     Args:
         width: int, at least 1 and at most the size of the vocabulary.
         length_penalty: float, at least 0: above 0 it favours longer hypotheses.
+        groups: int, a divisor of the width: so many beams, each of which avoids the tokens that
+            those before it choose at the same step. Vijayakumar et al., 2018,
+            https://arxiv.org/abs/1610.02424
+        diversity: float, at least 0: what a token's log-probability is lowered by in the choice of
+            a group for each time that a group before it chose it. Scores stay as they are.
 
     Raises:
         TypeError: if an argument is not a number.
         ValueError: if a number is outside its range.
     """
 
-    def __init__(self, width=5, length_penalty=0.6):
+    def __init__(self, width=5, length_penalty=0.6, groups=1, diversity=0.5):
         check_whole("width", width)
         rule = "at least 0"
         check_number("length_penalty", length_penalty, rule, lambda p: 0 <= p < float("inf"))
+        check_whole("groups", groups)
+        check_number("diversity", diversity, rule, lambda d: 0 <= d < float("inf"))
+        if width % groups:
+            raise ValueError(f"groups must divide the beam's width, {width}; got {groups}.")
         self.width = int(width)
         self.length_penalty = float(length_penalty)
+        self.groups = int(groups)
+        self.diversity = float(diversity)
 
     cache_grows = True
 
     @property
     def kind(self):
         """What decides which computation is compiled."""
-        return Searching(self.width)
+        return Searching(self.width, self.groups)
+
+    processors = ()
 
     def copies(self, num_return):
         """How many hypotheses of a text are carried side by side."""
@@ -189,46 +204,39 @@ class Beam:
         """What its computation reads, as arrays; see `zoo.generation.Decoder.start`."""
         return {
             "length_penalty": np.array(self.length_penalty, "float32"),
+            "diversity": np.array(self.diversity, "float32"),
             "num_return": np.array(request.num_return, "int32"),
             "max_new_tokens": np.array(request.max_new_tokens, "int32"),
         }
 
     def results(self, decoding, request, stop_ids):
         """For each text a list of `num_return` lists of token ids, without what ended them."""
-        found = self.hypotheses(decoding, request)
-        ends = set(stop_ids)
-        return [[ids[:-1] if ends & {*ids[-1:]} else ids for ids, _ in few] for few in found]
+        found = self._found(decoding, request)
+        return [[_without_end(ids, stop_ids) for ids, *_ in few] for few in found]
+
+    def scored_results(self, decoding, request, stop_ids):
+        """The same, in pairs with the `Scores` of each."""
+        return [
+            [
+                (_without_end(ids, stop_ids), Scores(ids, **numbers, score=score))
+                for ids, score, numbers in few
+            ]
+            for few in self._found(decoding, request)
+        ]
 
     def hypotheses(self, decoding, request):
         """For each text a list of `num_return` pairs, the best first: token ids and score."""
+        found = self._found(decoding, request)
+        return [[(ids, score) for ids, score, _ in few] for few in found]
+
+    def _found(self, decoding, request):
         asked = request.num_return, request.max_new_tokens
         return best(decoding.state, self.length_penalty, *asked)
 
     def __repr__(self):
-        return f"Beam({self.width}, length_penalty={self.length_penalty!r})"
+        groups = f", groups={self.groups}, diversity={self.diversity!r}" if self.groups > 1 else ""
+        return f"Beam({self.width}, length_penalty={self.length_penalty!r}{groups})"
 
 
-SAMPLERS = {
-    "greedy": Greedy,
-    "sample": Sampler,
-    "top_k": TopK,
-    "top_p": TopP,
-    "min_p": MinP,
-    "beam": Beam,
-}
-NUMBERS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")  # of a `Sampler`
-
-
-def get_sampler(sampler):
-    """A `Sampler` or `Beam` as itself, by one of the names of `SAMPLERS`, or from `vars` of one."""
-    if isinstance(sampler, (Sampler, Beam)):
-        return sampler
-    if isinstance(sampler, dict) and sampler.keys() <= {*NUMBERS, "width", "length_penalty"}:
-        return Beam(**sampler) if "width" in sampler else Sampler(**sampler)
-    if isinstance(sampler, str) and sampler in SAMPLERS:
-        return SAMPLERS[sampler]()
-    *names, last = map(repr, SAMPLERS)
-    raise ValueError(
-        f"sampler must be {', '.join(names)}, {last} or a zoo.generation sampler such as "
-        f"TopP(p=0.9); got {sampler!r}."
-    )
+def _without_end(ids, stop_ids):
+    return ids[:-1] if set(stop_ids) & {*ids[-1:]} else ids

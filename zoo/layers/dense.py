@@ -5,25 +5,41 @@ from keras import ops
 
 from zoo.backends import backend
 from zoo.layers.adapters import KeepsAdapters
+from zoo.layers.quantized import Quantized, product
 
 
 @keras.saving.register_keras_serializable("zoo")
-class Dense(KeepsAdapters, keras.layers.Dense):
+class Dense(Quantized, KeepsAdapters, keras.layers.Dense):
     """`keras.layers.Dense` on rows of features, `(rows, input_dim)`.
 
     The layers of this library put all positions below each other for it: XLA, too, multiplies
-    matrices faster than stacks of them.
+    matrices faster than stacks of them. Its kernel can be quantised, and adapters trained over it.
     """
 
+    @property
+    def kernel(self):
+        """The kernel, adapters and all, `(input_dim, units)`."""
+        if self.quantization_mode is None:
+            return super().kernel
+        kernel = self.floats("kernel")
+        if self.lora_enabled:
+            kernel = kernel + ops.cast(self._adapter(), kernel.dtype)
+        return kernel
+
+    def _adapter(self):
+        scale = self.lora_alpha / self.lora_rank
+        return scale * ops.matmul(self.lora_kernel_a, self.lora_kernel_b)
+
     def call(self, inputs, training=None):
-        x = backend.product(inputs, ops.convert_to_tensor(self.kernel))
+        if self.quantization_mode is None or training:  # whole numbers have no gradients
+            x = backend.product(inputs, ops.convert_to_tensor(self.kernel))
+        else:
+            x = ops.cast(product(inputs, **self.stored("kernel")), self.compute_dtype)
+            if self.lora_enabled:
+                x = x + backend.product(inputs, ops.cast(self._adapter(), x.dtype))
         if self.bias is not None:
             x = x + ops.convert_to_tensor(self.bias)
         return x if self.activation is None else self.activation(x)
-
-    def quantize(self, mode=None, type_check=True, config=None):
-        """As `keras.layers.Dense.quantize`, which refuses subclasses unless told otherwise."""
-        super().quantize(mode, type_check=False, config=config)
 
 
 def as_rows(x):

@@ -1,11 +1,15 @@
 """Embedding tables that learn the same on every backend."""
 
+from types import MappingProxyType
+
 import keras
 from keras import ops
 
 from zoo.backends import backend
+from zoo.layers import quantized
 from zoo.layers.adapters import KeepsAdapters
 from zoo.layers.base import Layer
+from zoo.layers.quantized import Quantized
 
 
 def take_rows(table, ids):
@@ -22,15 +26,42 @@ def take_rows(table, ids):
 
 
 @keras.saving.register_keras_serializable("zoo")
-class TokenEmbedding(KeepsAdapters, keras.layers.ReversibleEmbedding):
-    """Keras' `ReversibleEmbedding`, reading its table with `take_rows`."""
+class TokenEmbedding(Quantized, KeepsAdapters, keras.layers.ReversibleEmbedding):
+    """Keras' `ReversibleEmbedding`, reading its table with `take_rows`; it can be quantised."""
 
-    def call(self, inputs, reverse=False):
+    matrices = MappingProxyType({"embeddings": "_embeddings"})
+    rows_are_outputs = True
+
+    @property
+    def embeddings(self):
+        """The table, `(input_dim, output_dim)`."""
+        return super().embeddings if self.quantization_mode is None else self.floats("embeddings")
+
+    def call(self, inputs, reverse=False, training=None):
         if reverse:
-            return super().call(inputs, reverse=True)
+            return self._logits(inputs, training)
         if keras.backend.is_float_dtype(inputs.dtype):  # Keras on JAX, where floatx is bfloat16
             inputs = ops.cast(inputs, "int32")
+        if self.quantization_mode is not None:
+            rows = quantized.take_rows(inputs, **self.stored("embeddings"))
+            return ops.cast(rows, self.compute_dtype)
         return ops.cast(take_rows(self.embeddings, inputs), self.compute_dtype)
+
+    def _logits(self, hidden, training):
+        if self.quantization_mode is None:
+            return super().call(hidden, reverse=True)
+        if training:  # whole numbers have no gradients
+            logits = ops.matmul(hidden, ops.transpose(self.embeddings))
+        else:
+            logits = quantized.product(hidden, **self.stored("embeddings"))
+        if self.logit_soft_cap is not None:
+            logits = ops.tanh(logits / self.logit_soft_cap) * self.logit_soft_cap
+        return ops.cast(logits, self.compute_dtype)
+
+    def enable_lora(self, *args, **kwargs):
+        if self.quantization_mode is not None:
+            raise ValueError("A quantised table takes no adapters: give them to the Dense layers.")
+        super().enable_lora(*args, **kwargs)
 
     def compute_mask(self, inputs, mask=None):
         """Where ids are not 0, if `mask_zero`; hidden states on their way to logits have none."""
@@ -76,6 +107,9 @@ class TiedHead(Layer):
     def kernel(self):
         """What hidden states are multiplied by, `(hidden_dim, vocab_size)`."""
         return ops.transpose(self.table.embeddings) * self.scale
+
+    def quantized_call(self, *args, **kwargs):
+        return self.call(*args, **kwargs)
 
     def call(self, hidden):
         logits = self.table(hidden * self.scale, reverse=True)

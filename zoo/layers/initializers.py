@@ -20,6 +20,11 @@ def weights_follow():
         _LOADING.reset(token)
 
 
+def do_weights_follow():
+    """Whether weights are loaded next."""
+    return _LOADING.get()
+
+
 @keras.saving.register_keras_serializable("zoo")
 class Normal(keras.initializers.RandomNormal):
     """Normally distributed with mean 0; not drawn where weights follow."""

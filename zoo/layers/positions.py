@@ -181,6 +181,7 @@ class RelativePositionBias(AttentionPosition):
         self.table = TokenEmbedding(num_buckets, num_heads, dtype=self.dtype_policy, name="table")
 
     def build(self, input_shape=None):
+        self.table.is_quantizable = False  # a number for each head and distance: little to save
         self.table.build(None)
 
     def bias(self, query_length, key_length, start=0, query=None, key=None):

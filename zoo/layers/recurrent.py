@@ -1,10 +1,13 @@
 """LSTM layers, by the fastest kernel of each backend."""
 
+from types import MappingProxyType
+
 import keras
 from keras import ops
 
 from zoo.backends import backend
 from zoo.layers.base import Layer
+from zoo.layers.quantized import Quantized
 
 HELD = 1e4  # a gate of this is 1, and of its negative 0, in every dtype
 GATES = {
@@ -14,7 +17,7 @@ GATES = {
 
 
 @keras.saving.register_keras_serializable("zoo")
-class LSTMLayer(Layer):
+class LSTMLayer(Quantized, Layer):
     """A long short-term memory over a sequence.
 
     Hochreiter and Schmidhuber, 1997, https://doi.org/10.1162/neco.1997.9.8.1735, with the forget
@@ -71,6 +74,8 @@ class LSTMLayer(Layer):
         self.gate = gate
         self.seed_generator = keras.random.SeedGenerator(seed)
 
+    matrices = MappingProxyType({"kernel": "kernel", "recurrent_kernel": "recurrent_kernel"})
+
     def build(self, x_shape):
         self.kernel = self.add_weight(
             shape=(x_shape[-1], 4 * self.units), initializer=self.kernel_initializer, name="kernel"
@@ -85,10 +90,8 @@ class LSTMLayer(Layer):
         )
 
     def call(self, x, state=None, padding_mask=None, training=False):
-        kernel, recurrent_kernel, bias = (
-            ops.cast(weight, self.compute_dtype)
-            for weight in (self.kernel, self.recurrent_kernel, self.bias)
-        )
+        kernel, recurrent_kernel = self.floats("kernel"), self.floats("recurrent_kernel")
+        bias = ops.cast(self.bias, self.compute_dtype)
         if training and self.weight_dropout:
             recurrent_kernel = keras.random.dropout(
                 recurrent_kernel, self.weight_dropout, seed=self.seed_generator

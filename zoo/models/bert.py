@@ -1,5 +1,7 @@
 """BERT: a stack of bidirectional, post-norm Transformer blocks."""
 
+from typing import Any
+
 import keras
 
 from zoo.arguments import Choice, Integer
@@ -50,20 +52,20 @@ class BERT(Backbone):
 
     def __init__(
         self,
-        vocab_size,
-        num_layers,
-        num_heads,
-        hidden_dim,
-        mlp_dim=None,
-        max_length=512,
-        num_segments=2,
-        activation="gelu",
-        dropout=0.1,
-        attention_dropout=0.0,
-        norm_epsilon=1e-12,
-        dtype=None,
+        vocab_size: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        mlp_dim: int | None = None,
+        max_length: int = 512,
+        num_segments: int = 2,
+        activation: str = "gelu",
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        norm_epsilon: float = 1e-12,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         parts = Parts(
             dtype,
             num_heads,

@@ -1,5 +1,7 @@
 """DistilBERT: half of BERT's layers, no segments."""
 
+from typing import Any
+
 import keras
 
 from zoo.models.bert import BERT
@@ -20,17 +22,17 @@ class DistilBERT(BERT):
 
     def __init__(
         self,
-        vocab_size,
-        num_layers=6,
-        num_heads=12,
-        hidden_dim=768,
-        mlp_dim=None,
-        max_length=512,
-        activation="gelu",
-        dropout=0.1,
-        attention_dropout=0.0,
-        norm_epsilon=1e-12,
-        dtype=None,
+        vocab_size: int,
+        num_layers: int = 6,
+        num_heads: int = 12,
+        hidden_dim: int = 768,
+        mlp_dim: int | None = None,
+        max_length: int = 512,
+        activation: str = "gelu",
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        norm_epsilon: float = 1e-12,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**self._arguments, num_segments=0)

@@ -1,5 +1,7 @@
 """GPT-2: a stack of causal, pre-norm Transformer blocks."""
 
+from typing import Any
+
 import keras
 
 from zoo.arguments import Boolean, Choice
@@ -46,21 +48,21 @@ class GPT(Decoder):
 
     def __init__(
         self,
-        vocab_size,
-        num_layers,
-        num_heads,
-        hidden_dim,
-        mlp_dim=None,
-        max_length=1024,
-        activation="gelu_tanh",
-        scale_by_layer=False,
-        tied=True,
-        dropout=0.1,
-        attention_dropout=0.0,
-        norm_epsilon=1e-5,
-        dtype=None,
+        vocab_size: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        mlp_dim: int | None = None,
+        max_length: int = 1024,
+        activation: str = "gelu_tanh",
+        scale_by_layer: bool = False,
+        tied: bool = True,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        norm_epsilon: float = 1e-5,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         parts = Parts(dtype, num_heads, dropout, attention_dropout, norm_epsilon=norm_epsilon)
         plain_scale = (hidden_dim / num_heads) ** -0.5
         # GPT-2 scales residual projections by 1/sqrt(2N) so depth does not grow variance.

@@ -1,5 +1,7 @@
 """The LSTM language model: what came before attention, and what it is measured against."""
 
+from typing import Any
+
 import keras
 
 from zoo.arguments import RATE, Boolean, Integer
@@ -63,19 +65,19 @@ class LSTM(Backbone):
 
     def __init__(
         self,
-        vocab_size,
-        num_layers,
-        hidden_dim,
-        inner_dim=None,
-        max_length=1024,
-        dropout=0.1,
-        input_dropout=None,
-        word_dropout=0.0,
-        weight_dropout=0.0,
-        bidirectional=False,
-        dtype=None,
+        vocab_size: int,
+        num_layers: int,
+        hidden_dim: int,
+        inner_dim: int | None = None,
+        max_length: int = 1024,
+        dropout: float = 0.1,
+        input_dropout: float | None = None,
+        word_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        bidirectional: bool = False,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         widths = [inner_dim or hidden_dim] * (num_layers - 1) + [hidden_dim]
         check_widths(widths, bidirectional)

@@ -1,5 +1,7 @@
 """RoBERTa: BERT without segments, trained longer and without next sentences."""
 
+from typing import Any
+
 import keras
 
 from zoo.models.bert import BERT
@@ -22,18 +24,18 @@ class RoBERTa(BERT):
 
     def __init__(
         self,
-        vocab_size,
-        num_layers,
-        num_heads,
-        hidden_dim,
-        mlp_dim=None,
-        max_length=512,
-        activation="gelu",
-        dropout=0.1,
-        attention_dropout=0.0,
-        norm_epsilon=1e-5,
-        dtype=None,
+        vocab_size: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        mlp_dim: int | None = None,
+        max_length: int = 512,
+        activation: str = "gelu",
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        norm_epsilon: float = 1e-5,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**self._arguments, num_segments=0)
         self.transform_activation = "gelu"  # whatever that of the blocks is

@@ -2,6 +2,7 @@
 
 import dataclasses
 from types import MappingProxyType
+from typing import Any, Self
 
 import keras
 
@@ -17,11 +18,12 @@ from zoo.models.base import Backbone, TokenModel
 from zoo.tasks.alterations import KINDS, alter, altered
 from zoo.tasks.guards import StopsAtNaN
 from zoo.tasks.losses import of_logits
+from zoo.tasks.quantizing import Quantizes
 from zoo.tasks.runs import Runs
 from zoo.tokenizers import SpecialTokens, Tokenizer
 
 
-class Task(Runs, backend.Trainer, TokenModel):
+class Task(Quantizes, Runs, backend.Trainer, TokenModel):
     """A backbone with a head, its tokenizer and its objective: an ordinary `keras.Model`.
 
     A subclass builds its head, calls `super().__init__(backbone, tokenizer, inputs=...,
@@ -77,13 +79,13 @@ class Task(Runs, backend.Trainer, TokenModel):
 
     def compile(
         self,
-        optimizer="auto",
-        loss="auto",
-        loss_weights=None,
-        metrics=None,
-        weighted_metrics="auto",
+        optimizer: Any = "auto",
+        loss: Any = "auto",
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = "auto",
         **kwargs,
-    ):
+    ) -> None:
         """As `keras.Model.compile`; whatever is "auto" is the task's usual choice.
 
         A cross-entropy by its name, such as `"sparse_categorical_crossentropy"`, is one of logits,
@@ -143,7 +145,7 @@ class Task(Runs, backend.Trainer, TokenModel):
         is_guarded = any(isinstance(callback, guards) for callback in given)
         return [] if is_guarded else [StopsAtNaN()]
 
-    def require_tokenizer(self):
+    def require_tokenizer(self) -> Tokenizer:
         """The tokenizer; raises ValueError when the task has none."""
         if self.tokenizer is None:
             raise ValueError(
@@ -152,7 +154,7 @@ class Task(Runs, backend.Trainer, TokenModel):
             )
         return self.tokenizer
 
-    def encode(self, texts):
+    def encode(self, texts: Any) -> list[list[int]]:
         """Token ids of a string or of several, a list of ids for each."""
         return encoded(self.require_tokenizer(), texts_of(texts)[0])
 
@@ -161,7 +163,7 @@ class Task(Runs, backend.Trainer, TokenModel):
         """The paths of the layers that are not trained, as a sorted list."""
         return altered(self.sublayers()).get("frozen", [])
 
-    def get_config(self):
+    def get_config(self) -> dict:
         serialize = keras.saving.serialize_keras_object
         return {
             "backbone": serialize(self.backbone),
@@ -172,7 +174,7 @@ class Task(Runs, backend.Trainer, TokenModel):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> Self:
         restore = keras.saving.deserialize_keras_object
         alterations = {kind: config[kind] for kind in KINDS if kind in config}
         arguments = {name: value for name, value in config.items() if name not in KINDS}

@@ -2,6 +2,7 @@
 
 from zoo import chat
 from zoo.arguments import Text
+from zoo.checks import require_flag, shown
 from zoo.generation import Request
 
 CHAT_TEMPLATE = Text(chat.MAX_TEMPLATE)
@@ -46,7 +47,7 @@ class ChattingTask:
         """
         asked = {"max_new_tokens": max_new_tokens, "truncate": truncate, "caller": "chat"}
         request = self._chat_request(sampler, seed, stop, others, **asked)
-        row = self.encode_chat(messages, **template_arguments or {})
+        row = self.encode_chat(messages, **checked_variables(template_arguments))
         ((reply,),) = self.write(self.fitted([row], request), request, is_text=True)
         return reply
 
@@ -64,13 +65,17 @@ class ChattingTask:
         """As `chat`, yielding the text as it comes; joined, it is what `chat` returns."""
         asked = {"max_new_tokens": max_new_tokens, "truncate": truncate, "caller": "stream_chat"}
         request = self._chat_request(sampler, seed, stop, others, **asked)
-        row = self.encode_chat(messages, **template_arguments or {})
+        row = self.encode_chat(messages, **checked_variables(template_arguments))
         return self.stream_row(*self.fitted([row], request), request, is_text=True)
 
     def _chat_request(self, sampler, seed, stop, others, **asked):
-        return Request.make(
-            self.sampler, sampler=sampler, seed=seed, stop=stop, others=others, **asked
-        )
+        request = Request.make(self, sampler=sampler, seed=seed, stop=stop, others=others, **asked)
+        if request.num_return > 1:
+            raise ValueError(
+                f"{asked['caller']} gives one reply; got num_return={request.num_return}. Use "
+                "generate with model.encode_chat(messages) for several."
+            )
+        return request
 
     def encode_chat(self, messages, add_generation_prompt=True, **variables):
         """Token ids of a conversation, as the template writes it.
@@ -80,6 +85,7 @@ class ChattingTask:
             add_generation_prompt: bool, whether the assistant's turn is begun at its end.
             **variables: what else the template may read.
         """
+        require_flag("add_generation_prompt", add_generation_prompt)
         tokenizer = self.require_tokenizer()
         if self.chat_template is None:
             raise ValueError(
@@ -110,3 +116,10 @@ class ChattingTask:
                 [part] if isinstance(part, int) else tokenizer.encode(chat.show(part, hidden))
             )
         ]
+
+
+def checked_variables(given):
+    """What a template may read besides, a dict; raises TypeError for anything else."""
+    if not isinstance(given, dict | None):
+        raise TypeError(f"template_arguments must be a dict or None; got {shown(given)}.")
+    return given or {}

@@ -1,5 +1,7 @@
 """Text classification: labels, or numbers, for each text or pair of texts."""
 
+from typing import Any
+
 import keras
 
 from zoo.arguments import RATE, Choice, Names
@@ -9,8 +11,10 @@ from zoo.data.texts import is_text
 from zoo.layers.dense import Dense
 from zoo.layers.encoder_parts import LastToken, MeanPooling, Pooler
 from zoo.layers.initializers import Normal
+from zoo.models.base import Backbone
 from zoo.tasks.encoder_task import EncoderTask
 from zoo.tasks.problems import PROBLEMS
+from zoo.tokenizers import Tokenizer
 
 POOLERS = {"first": "tanh", "first_relu": "relu"}
 POOLINGS = (*POOLERS, "mean", "last")
@@ -69,14 +73,14 @@ class TextClassifier(EncoderTask):
 
     def __init__(
         self,
-        backbone,
-        tokenizer=None,
-        labels=(),
-        pooling=None,
-        head_dropout=0.1,
-        problem="single_label",
+        backbone: Backbone,
+        tokenizer: Tokenizer | None = None,
+        labels: Any = (),
+        pooling: str | None = None,
+        head_dropout: float = 0.1,
+        problem: str = "single_label",
         **kwargs,
-    ):
+    ) -> None:
         labels = PROBLEMS[problem].labels(labels)
         pooling = backbone.default_pooling if pooling is None else pooling
         if pooling in POOLERS and backbone.reads_on:
@@ -145,7 +149,7 @@ class TextClassifier(EncoderTask):
                 "pass sample_weight, a number for each text."
             )
 
-    def predict_labels(self, texts, batch_size=None):
+    def predict_labels(self, texts: Any, batch_size: int | None = None) -> dict | list[dict]:
         """The likeliest label of each text, with the probabilities of all.
 
         Args:
@@ -161,6 +165,6 @@ class TextClassifier(EncoderTask):
         results = PROBLEMS[self.problem].results(logits, self.labels)
         return results[0] if isinstance(texts, str) else results
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = {name: getattr(self, name) for name in ("pooling", "head_dropout", "problem")}
         return {**super().get_config(), "labels": list(self.labels), **config}

@@ -1,6 +1,7 @@
 """Text embeddings: a vector for each text, near those of texts that mean the same."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,7 +15,9 @@ from zoo.data.sources import to_list
 from zoo.data.texts import is_text
 from zoo.layers import is_likeliest, token_nats
 from zoo.layers.encoder_parts import MeanPooling
+from zoo.models.base import Backbone
 from zoo.tasks.encoder_task import EncoderTask
+from zoo.tokenizers import Tokenizer
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -55,7 +58,9 @@ class TextEmbedder(EncoderTask):
     task_name = "embedding"
     arguments = EncoderTask.arguments | {"scale": Number(0, 1e6)}
 
-    def __init__(self, backbone, tokenizer=None, scale=20.0, **kwargs):
+    def __init__(
+        self, backbone: Backbone, tokenizer: Tokenizer | None = None, scale: float = 20.0, **kwargs
+    ) -> None:
         dtype = backbone.dtype_policy
         inputs = self.symbolic_inputs(backbone)
         mean = MeanPooling(dtype=dtype, name="mean_pooling")
@@ -130,7 +135,7 @@ class TextEmbedder(EncoderTask):
         hits = ops.cast((cosines >= 0.5) == (scores >= 0.5), "float32")
         return ops.square(cosines - scores), hits
 
-    def encode(self, texts, batch_size=None):
+    def encode(self, texts: Any, batch_size: int | None = None) -> np.ndarray:
         """Unit vectors of texts.
 
         Args:
@@ -143,7 +148,9 @@ class TextEmbedder(EncoderTask):
         vectors = np.asarray(self.predict(texts, batch_size, verbose=0), "float32")
         return vectors[0] if isinstance(texts, str) else vectors
 
-    def similarity(self, texts, others, batch_size=None):
+    def similarity(
+        self, texts: Any, others: Any, batch_size: int | None = None
+    ) -> float | np.ndarray:
         """Cosines of texts with others.
 
         Args:
@@ -161,7 +168,7 @@ class TextEmbedder(EncoderTask):
         both_single = isinstance(texts, str) and isinstance(others, str)
         return float(cosines[0, 0]) if both_single else cosines
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "scale": self.scale}
 
 

@@ -31,7 +31,7 @@ class EncoderTask(Task):
     def make_batches(self, examples, batch_size, shuffle=False, seed=None, is_fixed=False):
         return LengthBuckets(examples, batch_size, shuffle, self.backbone.max_length, seed)
 
-    def freeze(self, what):
+    def freeze(self, what: str | int | None) -> None:
         """Leave some weights as they are. The next `fit` starts with an optimizer that knows.
 
         Args:

@@ -1,6 +1,7 @@
 """Masked language models: trained to fill in tokens that were covered."""
 
 import contextlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,15 +10,16 @@ from zoo.arguments import LENGTH, RATE, Boolean
 from zoo.backends.buckets import bucket
 from zoo.checks import require_whole
 from zoo.data.batches import Batches, FullRows, drawn_batches
-from zoo.data.labels import checked_weights, refuse_labels
+from zoo.data.labels import checked_weights, refuse_labels, weights_of_tokens
 from zoo.data.rows import RowFormat
 from zoo.data.sources import texts_of
 from zoo.data.streams import pools
 from zoo.data.texts import NothingToLearn, warn_dropped
 from zoo.layers.encoder_parts import Bias, PredictionTransform, TakePositions
-from zoo.models.base import token_inputs
+from zoo.models.base import Backbone, token_inputs
 from zoo.objectives import MaskTokens, pad
 from zoo.tasks.language_model import LanguageModel
+from zoo.tokenizers import Tokenizer
 
 
 def mask_head(backbone, hidden, positions):
@@ -45,9 +47,10 @@ class MaskedLM(LanguageModel):
     model.fill("The captain of the [MASK] gave the order.", top_k=5)
     ```
 
-    `fit` and `evaluate` take strings, arrays or any Keras dataset. Only masked positions are
-    projected to the vocabulary. `loss` is nats per masked token, beside `perplexity` and
-    `accuracy`.
+    `fit` and `evaluate` take strings, arrays or any Keras dataset. With strings, `sample_weight` is
+    a number for each, and `class_weight` has one for some tokens, by their spelling or id. Only
+    masked positions are projected to the vocabulary. `loss` is nats per masked token, beside
+    `perplexity` and `accuracy`.
 
     Args:
         backbone: an encoder such as `zoo.models.BERT`.
@@ -75,13 +78,13 @@ class MaskedLM(LanguageModel):
 
     def __init__(
         self,
-        backbone,
-        tokenizer=None,
-        sequence_length=None,
-        mask_rate=0.15,
-        whole_words=True,
+        backbone: Backbone,
+        tokenizer: Tokenizer | None = None,
+        sequence_length: int | None = None,
+        mask_rate: float = 0.15,
+        whole_words: bool = True,
         **kwargs,
-    ):
+    ) -> None:
         inputs = token_inputs((*backbone.optional_inputs, "masked_positions"))
         hidden = backbone(without_positions(inputs))
         outputs = mask_head(backbone, hidden, inputs["masked_positions"])
@@ -95,6 +98,8 @@ class MaskedLM(LanguageModel):
     def optional_inputs(self):
         return (*self.backbone.optional_inputs, "masked_positions")
 
+    weighs_tokens = True
+
     def rows(self, x):
         return self._row_format().encode(x)
 
@@ -105,6 +110,9 @@ class MaskedLM(LanguageModel):
         length = self.sequence_length or self.backbone.max_length
         documents = self.encode(x)
         token_ids, mask, weights = packed_rows(documents, length, self._row_format(), weights)
+        if class_weight is not None:
+            of_tokens = weights_of_tokens(class_weight, self.tokenizer)[token_ids]
+            weights = of_tokens if weights is None else weights * of_tokens
         warn_dropped(sum(not ids for ids in documents), len(documents), "texts")
         return FullRows({"token_ids": token_ids, "padding_mask": mask, "weights": weights})
 
@@ -137,7 +145,7 @@ class MaskedLM(LanguageModel):
         tokenizer, mask_id = self.require_mask_token(), self.special_tokens.mask
         return make_objective(tokenizer, mask_id, self.mask_rate, self.whole_words)
 
-    def fill(self, texts, top_k=5):
+    def fill(self, texts: Any, top_k: int = 5) -> list:
         """The likeliest tokens behind each `[MASK]` of a text.
 
         Args:
@@ -191,7 +199,7 @@ class MaskedLM(LanguageModel):
         decode = self.tokenizer.decode
         return [(decode([i], skip_special=False), float(probabilities[i])) for i in best]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         names = ("sequence_length", "mask_rate", "whole_words")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

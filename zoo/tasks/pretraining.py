@@ -14,7 +14,7 @@ from zoo.layers import is_likeliest, token_nats
 from zoo.layers.dense import Dense
 from zoo.layers.encoder_parts import Pooler
 from zoo.layers.initializers import Normal
-from zoo.models.base import token_inputs
+from zoo.models.base import Backbone, token_inputs
 from zoo.objectives import NextSentencePairs, split_sentences
 from zoo.tasks.base import Task
 from zoo.tasks.language_model import token_weights
@@ -25,6 +25,7 @@ from zoo.tasks.masked_lm import (
     mask_head,
     without_positions,
 )
+from zoo.tokenizers import Tokenizer
 
 OBJECTIVES = ("masked_lm", "next_sentence")
 
@@ -62,13 +63,13 @@ class BertPretrainer(Task):
 
     def __init__(
         self,
-        backbone,
-        tokenizer=None,
-        sequence_length=None,
-        mask_rate=0.15,
-        whole_words=True,
+        backbone: Backbone,
+        tokenizer: Tokenizer | None = None,
+        sequence_length: int | None = None,
+        mask_rate: float = 0.15,
+        whole_words: bool = True,
         **kwargs,
-    ):
+    ) -> None:
         dtype = backbone.dtype_policy
         inputs = token_inputs((*backbone.optional_inputs, "masked_positions"))
         hidden = backbone(without_positions(inputs))
@@ -152,7 +153,7 @@ class BertPretrainer(Task):
             batches = self.make_batches(examples, batch_size, False, None if training else 0, True)
             yield from (batches[i] for i in range(len(batches)))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         names = ("sequence_length", "mask_rate", "whole_words")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

@@ -1,6 +1,7 @@
 """Extractive question answering: the span of a text that answers a question."""
 
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,7 +19,9 @@ from zoo.files import is_path
 from zoo.layers import is_likeliest, token_nats
 from zoo.layers.dense import Dense
 from zoo.layers.initializers import Normal
+from zoo.models.base import Backbone
 from zoo.tasks.encoder_task import EncoderTask
+from zoo.tokenizers import Tokenizer
 
 QUESTION_LENGTH = 64  # tokens; the original's limit
 
@@ -92,13 +95,13 @@ class QuestionAnswerer(EncoderTask):
 
     def __init__(
         self,
-        backbone,
-        tokenizer=None,
-        window_stride=None,
-        max_answer_length=30,
-        no_answer_threshold=0.0,
+        backbone: Backbone,
+        tokenizer: Tokenizer | None = None,
+        window_stride: int | None = None,
+        max_answer_length: int = 30,
+        no_answer_threshold: float = 0.0,
         **kwargs,
-    ):
+    ) -> None:
         inputs = self.symbolic_inputs(backbone)
         span = SpanLogits(dtype=backbone.dtype_policy, name="span")
         outputs = span(backbone(inputs), padding_mask=inputs["padding_mask"])
@@ -183,7 +186,7 @@ class QuestionAnswerer(EncoderTask):
         examples, spans, places = form.windows(rows, self.window_stride, asked)
         return examples, contexts, spans, places
 
-    def answer(self, question, context, top_k=1):
+    def answer(self, question: str, context: str, top_k: int = 1) -> dict | list[dict]:
         """Find the answer in a text.
 
         Args:
@@ -200,7 +203,7 @@ class QuestionAnswerer(EncoderTask):
         answers = self._answers([asked], top_k)[0]
         return answers[0] if top_k == 1 else answers
 
-    def predict_answers(self, questions, batch_size=None):
+    def predict_answers(self, questions: Any, batch_size: int | None = None) -> dict[str, str]:
         """The best answer to each question of a SQuAD file or list, `{id: text}`."""
         require_whole("batch_size", batch_size)
         questions = read_squad(questions)
@@ -241,7 +244,7 @@ class QuestionAnswerer(EncoderTask):
 
         return sorted(answers, key=rank)[:top_k]
 
-    def get_config(self):
+    def get_config(self) -> dict:
         names = ("window_stride", "max_answer_length", "no_answer_threshold")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

@@ -30,6 +30,7 @@ class Reads:
     """
 
     labels = None  # the names of classes, where a task has such
+    weighs_tokens = False  # whether `class_weight` may weigh the tokens that are predicted
     nouns = "text", "label"  # what an example and its label are called
     needs_labels = False  # whether `fit` and `evaluate` need a label with each text
     pads_outputs = True  # whether `predict` gives one array where each token has an output
@@ -136,7 +137,7 @@ class Reads:
     def read_examples(self, x, y=None, sample_weight=None, class_weight=None, training=False):
         """`examples` of what is in memory; None for token ids and datasets."""
         require_something(x)
-        if class_weight is not None and self.labels is None:
+        if class_weight is not None and self.labels is None and not self.weighs_tokens:
             raise ValueError(
                 f"class_weight weighs classes, and a {type(self).__name__} has none; leave it out. "
                 "sample_weight weighs single examples."
@@ -162,6 +163,8 @@ class Reads:
     def arrays(self, x, y=None, sample_weight=None, class_weight=None, training=True):
         """`{"x", "y", "sample_weight"}` of token ids in memory, their labels and weights."""
         x = as_inputs(x)
+        if class_weight is not None and self.labels is None:
+            raise ValueError("class_weight weighs tokens of text; beside token ids leave it out.")
         if self.labels is not None and y is not None:
             self.check_inputs(x)
             y = self.label_array(as_array(y), len(ids_of(x)))
@@ -179,6 +182,8 @@ class Reads:
     def _feed_of_ids(self, stream, size, training, shuffle, class_weight, first_epoch, steps):
         self.check_batch(stream.peek(), needs_labels=True)
         numbered = None
+        if self.labels is None:
+            refuse_beside(stream.source, class_weight=class_weight)
         if class_weight is not None:
             self.require_classes()
             refuse_balanced(class_weight, stream)
@@ -196,6 +201,8 @@ class Reads:
 
     def _feed_of_texts(self, stream, size, training, shuffle, class_weight, first_epoch, steps):
         self.require_tokenizer()
+        if self.weighs_tokens:
+            refuse_beside(stream.source, class_weight=class_weight)
         if class_weight is not None:
             refuse_balanced(class_weight, stream)
         reader = Reader(stream, self.is_example, self.needs_labels)

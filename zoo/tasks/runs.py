@@ -1,9 +1,14 @@
 """`fit`, `evaluate`, `predict` and their like: one body for every task and every kind of data."""
 
+from typing import Any
+
+import keras
 import numpy as np
 from keras import ops, tree
 
+from zoo.backends import backend
 from zoo.backends.buckets import bucket, pad_rows
+from zoo.backends.world import WORLD
 from zoo.checks import require_flag, require_whole
 from zoo.data.arguments import check_run
 from zoo.data.batches import Batches
@@ -13,7 +18,8 @@ from zoo.data.streams import Reader, chunks, is_of_ids, with_first
 from zoo.files import is_path
 from zoo.tasks.epochs import Epochs, Progress, with_epochs
 from zoo.tasks.reading import BATCH_SIZE, Reads
-from zoo.tasks.resuming import check_places, keeper_of, resumed
+from zoo.tasks.resuming import check_places, keeper_of, resumed, with_places
+from zoo.tasks.spreading import of_rank, spread
 
 
 class Runs(Reads):
@@ -21,23 +27,23 @@ class Runs(Reads):
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle="auto",
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=0,
-        steps_per_epoch=None,
-        validation_steps=None,
-        validation_batch_size=None,
-        validation_freq=1,
-    ):
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool | str = "auto",
+        class_weight: dict | str | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | list[int] = 1,
+    ) -> keras.callbacks.History:
         """Train on text, on token ids, or on a dataset of either; see `keras.Model.fit`.
 
         Args:
@@ -58,6 +64,7 @@ class Runs(Reads):
         Raises:
             ValueError: for data without meaning for the task, before anything is computed.
         """
+        self.check_trainable()
         check_run(
             batch_size=batch_size,
             epochs=epochs,
@@ -70,6 +77,7 @@ class Runs(Reads):
             validation_steps=validation_steps,
             validation_batch_size=validation_batch_size,
         )
+        backend.require_distribution()
         keeper, callbacks = keeper_of(callbacks)
         if keeper is not None:
             check_places(x)
@@ -82,11 +90,17 @@ class Runs(Reads):
         data = x, y, sample_weight, class_weight
         if validation_data is not None:
             parts = self.validation_parts(validation_data)
-            held_out = self.feed(*parts, training=False, batch_size=held_out_size)
+            try:
+                held_out = self.feed(*parts, training=False, batch_size=held_out_size)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"validation_data: {error}") from None
         if validation_split and validation_data is None:
             trained, held_out = self.split_feed(data, validation_split, held_out_size, how)
         else:
             trained = self.feed(*data, **how)
+        if WORLD.is_distributed:
+            trained, held_out = spread(self, trained, held_out, how["epochs"], steps_per_epoch)
+            callbacks, verbose = of_rank(callbacks, verbose)
         if keeper is not None:
             trained, initial_epoch = resumed(keeper, self, trained, how["epochs"], steps_per_epoch)
         epochs_told = Epochs(trained.pop("reading", None), held_out.pop("reading", None))
@@ -103,16 +117,16 @@ class Runs(Reads):
 
     def evaluate(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        return_dict=False,
-        _use_cached_eval_dataset=False,
-    ):
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        _use_cached_eval_dataset: bool = False,
+    ) -> Any:
         """Loss and metrics on text, on token ids, or on a dataset of either; see `fit`."""
         if _use_cached_eval_dataset:  # Keras itself, within `fit`
             feed = {"x": x, "y": y, "sample_weight": sample_weight, "batch_size": batch_size}
@@ -127,12 +141,21 @@ class Runs(Reads):
             )
             feed = self.feed(x, y, sample_weight, training=False, batch_size=batch_size)
             feed.pop("shuffle", None)
+            if WORLD.is_distributed:
+                feed, verbose = with_places(feed, 0, steps), verbose if WORLD.rank == 0 else 0
             callbacks = with_epochs(callbacks, Epochs(tested=feed.pop("reading", None)), self)
         return super().evaluate(
             **feed, verbose=verbose, steps=steps, callbacks=callbacks, return_dict=return_dict
         )
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
         """The model's output for text, for token ids, or for a dataset of either.
 
         For texts whose tokens each have an output: the tasks over whole texts give a list of
@@ -159,19 +182,29 @@ class Runs(Reads):
             x = with_first(stream)
         return super().predict(x, batch_size, verbose, steps, callbacks)
 
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict | str | None = None,
+        return_dict: bool = False,
+    ) -> Any:
         """A step of training on text or on token ids; see `keras.Model.train_on_batch`."""
+        self.check_trainable()
         check_run(return_dict=return_dict)
         batch = self._one_batch(x, y, sample_weight, class_weight, training=True)
         return super().train_on_batch(*batch, return_dict=return_dict)
 
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
         """Loss and metrics of one batch of text or of token ids."""
         check_run(return_dict=return_dict)
         batch = self._one_batch(x, y, sample_weight, None, training=False)
         return super().test_on_batch(*batch, return_dict=return_dict)
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Any) -> Any:
         """The model's output for one batch of text or of token ids, padded to its longest row."""
         require_something(x)
         found = self.read_memory(x)
@@ -188,16 +221,16 @@ class Runs(Reads):
 
     def batches(
         self,
-        x,
-        batch_size=None,
-        seed=None,
-        is_fixed=False,
+        x: Any,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        is_fixed: bool = False,
         *,
-        y=None,
-        sample_weight=None,
-        class_weight=None,
-        shuffle=True,
-    ):
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict | str | None = None,
+        shuffle: bool = True,
+    ) -> Batches:
         """The batches that `fit` makes of text in memory, planned for each epoch.
 
         Args:

@@ -1,5 +1,7 @@
 """Sequence to sequence: trained on pairs of texts, used to write the second from the first."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -20,9 +22,11 @@ from zoo.data.rows import is_pair
 from zoo.data.texts import is_text
 from zoo.generation import Request
 from zoo.layers import token_nats
+from zoo.models.base import Backbone
 from zoo.models.encoder_decoder import pair_inputs
 from zoo.tasks.language_model import LanguageModel
-from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came
+from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came, emptied, with_starts
+from zoo.tokenizers import Tokenizer
 
 SCORE_BATCH = 8
 
@@ -77,14 +81,14 @@ class Seq2SeqLM(WritingTask, LanguageModel):
 
     def __init__(
         self,
-        backbone,
-        tokenizer=None,
-        source_length=None,
-        target_length=None,
-        label_smoothing=0.1,
-        source_start=False,
+        backbone: Backbone,
+        tokenizer: Tokenizer | None = None,
+        source_length: int | None = None,
+        target_length: int | None = None,
+        label_smoothing: float = 0.1,
+        source_start: bool = False,
         **kwargs,
-    ):
+    ) -> None:
         sampler = kwargs.pop("sampler", None)  # of `compile`, kept with the task
         for name, length in (("source_length", source_length), ("target_length", target_length)):
             if length is not None and not 2 <= length <= backbone.max_length:
@@ -160,6 +164,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         truncate=False,
         batch_size=BATCH_SIZE,
         verbose="auto",
+        return_scores=False,
         **others,
     ):
         """Write the targets of sources.
@@ -172,7 +177,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
                 without start and end tokens. A batch gives what its sources would give one by one.
             max_new_tokens: int, the most tokens of a target; None for `target_length`.
             truncate: bool, whether to read only the start of a source that is too long.
-            sampler, seed, stop, num_return, batch_size, verbose, others: those of
+            sampler, seed, stop, num_return, batch_size, verbose, return_scores, others: those of
                 `zoo.CausalLM.generate`.
 
         Returns:
@@ -189,7 +194,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         if max_new_tokens is None:
             max_new_tokens = min(self.target_length or most, most_new)
         request = Request.make(
-            self.sampler,
+            self,
             max_new_tokens=max_new_tokens,
             sampler=sampler,
             seed=seed,
@@ -198,6 +203,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
             truncate=truncate,
             batch_size=batch_size,
             verbose=verbose,
+            return_scores=return_scores,
             others=others,
         )
         if max_new_tokens > most_new:
@@ -211,10 +217,11 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         if not truncate:
             pair_format.require_fit(ids)
         found = self.write([pair_format.source_row(row) for row in ids], request, is_text)
-        found = [new if row else [""] * len(new) for row, new in zip(ids, found, strict=True)]
+        found = with_starts(found, ["" if is_text else []] * len(ids))
+        found = [few if row else emptied(few) for row, few in zip(ids, found, strict=True)]
         return as_they_came(found, request.num_return, is_single)
 
-    def score(self, sources, targets):
+    def score(self, sources: Any, targets: Any) -> tuple[np.ndarray, np.ndarray]:
         """How likely the model finds targets, given their sources.
 
         Args:
@@ -245,7 +252,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
     def _row_nats(self, inputs, labels, weight):
         return ops.sum(weight * token_nats(labels, self(inputs, training=False)), axis=1)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {
             **super().get_config(),
             "source_length": self.source_length,

@@ -1,6 +1,7 @@
 """Token classification: a label for each word, as for parts of speech and named entities."""
 
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,8 +26,10 @@ from zoo.data.windows import best_window
 from zoo.layers import TokenCrossEntropy
 from zoo.layers.dense import Dense
 from zoo.layers.initializers import Normal
+from zoo.models.base import Backbone
 from zoo.tasks.encoder_task import EncoderTask
 from zoo.tasks.language_model import token_weights
+from zoo.tokenizers import Tokenizer
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -63,7 +66,14 @@ class TokenClassifier(EncoderTask):
     arguments = EncoderTask.arguments | {"labels": LABELS, "head_dropout": RATE}
     heads = ("token_classifier",)
 
-    def __init__(self, backbone, tokenizer=None, labels=(), head_dropout=0.1, **kwargs):
+    def __init__(
+        self,
+        backbone: Backbone,
+        tokenizer: Tokenizer | None = None,
+        labels: Any = (),
+        head_dropout: float = 0.1,
+        **kwargs,
+    ) -> None:
         labels = check_labels_list(labels)
         dtype = backbone.dtype_policy
         inputs = self.symbolic_inputs(backbone)
@@ -163,7 +173,7 @@ class TokenClassifier(EncoderTask):
             )
         return self.tokenizer.unknown_id
 
-    def predict_tags(self, sentences, batch_size=None):
+    def predict_tags(self, sentences: Any, batch_size: int | None = None) -> list[list[str]]:
         """The likeliest tag of each word.
 
         A sentence that is longer than the model's context is read in overlapping windows.
@@ -201,7 +211,7 @@ class TokenClassifier(EncoderTask):
             results.append(logits)
         return results
 
-    def tag(self, text):
+    def tag(self, text: Any) -> list:
         """Label the words of a text.
 
         The words are the tokenizer's: BERT's sets punctuation apart. A text that is longer than
@@ -253,7 +263,7 @@ class TokenClassifier(EncoderTask):
             )
         return results
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = {"labels": list(self.labels), "head_dropout": self.head_dropout}
         return {**super().get_config(), **config}
 

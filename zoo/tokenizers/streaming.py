@@ -1,6 +1,7 @@
 """Token ids to text one by one, for showing a generation as it grows."""
 
 import codecs
+from typing import Any
 
 from zoo.checks import require_flag, shown
 
@@ -40,7 +41,7 @@ class StreamDecoder:
         print(stream.flush())
     """
 
-    def __init__(self, tokenizer, skip_special=True):
+    def __init__(self, tokenizer: Any, skip_special: bool = True) -> None:
         if not hasattr(tokenizer, "special_ids"):
             raise TypeError(
                 f"tokenizer must be a zoo.tokenizers.Tokenizer; got {shown(tokenizer)}."
@@ -50,7 +51,7 @@ class StreamDecoder:
         self.skipped = frozenset(tokenizer.special_ids.values()) if skip_special else frozenset()
         self._reset()
 
-    def put(self, token_id):
+    def put(self, token_id: int) -> str:
         """Text that `token_id` (an int) completes, possibly empty. Raises as `decode` does."""
         (token_id,) = self.tokenizer.check_ids([token_id])
         if token_id in self.skipped:
@@ -63,7 +64,7 @@ class StreamDecoder:
             return ""
         return self._emit(text)
 
-    def flush(self):
+    def flush(self) -> str:
         """The text still held back, and start over."""
         if self.tokenizer.is_byte_level:
             text = self._utf8.decode(b"", final=True)

@@ -13,7 +13,10 @@ trusts the text can ask for the other reading with `encode(text, allow_special=T
 
 import functools
 import json
+import os
 import warnings
+from collections.abc import Iterable
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -57,7 +60,7 @@ class Tokenizer:
     model_type = None  # of the subclasses: the model type of their files
     OF_TARGETS = tuple(sorted(checks.OF_TARGETS))
 
-    def __init__(self, json, source=FILE_NAME):
+    def __init__(self, json: str, source: str = FILE_NAME) -> None:
         contents = checks.parse(json, source)
         kind = contents["model"].get("type", "BPE")
         if self.model_type not in (None, kind):
@@ -82,7 +85,7 @@ class Tokenizer:
     # Loading and saving
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike) -> Self:
         """Read a `tokenizer.json`, or the one in a folder.
 
         Raises:
@@ -104,25 +107,25 @@ class Tokenizer:
             raise ValueError(f"{file} must be UTF-8 JSON; it is damaged. Fetch it again.") from None
 
     @classmethod
-    def from_json(cls, json):
+    def from_json(cls, json: str) -> Self:
         """A tokenizer from the contents of a `tokenizer.json` (a str)."""
         return cls(json)
 
-    def to_json(self):
+    def to_json(self) -> str:
         """The contents of its `tokenizer.json`, as one str: those it was made from."""
         return self._json
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike) -> None:
         """Write `path` if it ends in `.json`, else `path/tokenizer.json`; atomically."""
         path = file_path(path, "A tokenizer")
         file = path if path.suffix == ".json" else path / FILE_NAME
         write_atomically(file, self.to_json())
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"json": self.to_json()}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Self:
         return cls.from_json(config["json"])
 
     def __reduce__(self):
@@ -141,7 +144,7 @@ class Tokenizer:
 
     # Encoding and decoding
 
-    def encode(self, text, allow_special=False):
+    def encode(self, text: Any, allow_special: bool = False) -> list:
         """Token ids of a text, or of each of several texts in one call.
 
         No start, end or padding ids are added, and nothing is truncated.
@@ -161,7 +164,7 @@ class Tokenizer:
         """
         return self._encode(text, allow_special, lambda encoding: encoding.ids)
 
-    def encode_with_offsets(self, text, allow_special=False):
+    def encode_with_offsets(self, text: Any, allow_special: bool = False) -> Any:
         """As `encode`, with the characters of `text` that each token stands for.
 
         Returns:
@@ -173,7 +176,7 @@ class Tokenizer:
             text, allow_special, lambda encoding: (encoding.ids, encoding.offsets), offsets=True
         )
 
-    def encode_with_words(self, text):
+    def encode_with_words(self, text: Any) -> Any:
         """As `encode_with_offsets`, with the word that each token belongs to.
 
         Words are what the pre-tokeniser makes of a text: BERT's are runs of letters and digits, and
@@ -218,7 +221,7 @@ class Tokenizer:
             return self
         return type(self)(json.dumps(contents | targets, ensure_ascii=False), self.source)
 
-    def decode(self, ids, skip_special=True):
+    def decode(self, ids: Any, skip_special: bool = True) -> str | list[str]:
         """Text of token ids, or of each of several rows of ids in one call.
 
         Args:
@@ -249,12 +252,12 @@ class Tokenizer:
     def _decoding(self):
         return library_errors(f"{self.source} cannot decode these ids: its decoder fails")
 
-    def stream_decoder(self, skip_special=True):
+    def stream_decoder(self, skip_special: bool = True) -> StreamDecoder:
         """A `StreamDecoder`: ids in one by one, pieces of text out."""
         require_flag("skip_special", skip_special)
         return StreamDecoder(self, skip_special)
 
-    def check_ids(self, ids):
+    def check_ids(self, ids: Any) -> list[int]:
         """`ids` as a list of ints. Raises as `decode` does."""
         if keras.ops.is_tensor(ids):
             ids = keras.ops.convert_to_numpy(ids)
@@ -273,14 +276,14 @@ class Tokenizer:
             )
         return array.tolist()
 
-    def unknown_share(self, rows):
+    def unknown_share(self, rows: Any) -> float:
         """Share of the unknown token in rows of ids, from 0 to 1; 0 without such a token."""
         total = sum(map(len, rows))
         if self.unknown_id is None or not total:
             return 0.0
         return sum(list(row).count(self.unknown_id) for row in rows) / total
 
-    def warn_of_unknown(self, rows, stacklevel=1):
+    def warn_of_unknown(self, rows: Any, stacklevel: int = 1) -> None:
         """Warn, once for a tokenizer, if a quarter or more of encoded texts is unknown to it.
 
         Args:
@@ -298,13 +301,13 @@ class Tokenizer:
             stacklevel=stacklevel + 1,
         )
 
-    def token_to_id(self, token):
+    def token_to_id(self, token: str) -> int | None:
         """The id of a token as it is spelled in the vocabulary, or None."""
         if not isinstance(token, str):
             raise TypeError(f"token must be a str; got {shown(token)}.")
         return self._engine.token_to_id(token)
 
-    def id_to_token(self, token_id):
+    def id_to_token(self, token_id: int) -> str:
         """A token as it is spelled in the vocabulary: bytes as GPT-2's stand-in characters."""
         (token_id,) = self.check_ids([token_id])
         return self._engine.id_to_token(token_id)
@@ -329,7 +332,9 @@ class BytePairTokenizer(Tokenizer):
     model_type = "BPE"
 
     @classmethod
-    def train(cls, texts, vocab_size, special_tokens=("<|endoftext|>",)):
+    def train(
+        cls, texts: Iterable, vocab_size: int, special_tokens: Iterable[str] = ("<|endoftext|>",)
+    ) -> Self:
         """Learn a byte-level vocabulary.
 
         Args:
@@ -345,7 +350,9 @@ class BytePairTokenizer(Tokenizer):
         return cls(training.byte_pair(texts, vocab_size, special_tokens))
 
     @classmethod
-    def from_vocab_and_merges(cls, vocab, merges, special_tokens=("<|endoftext|>",)):
+    def from_vocab_and_merges(
+        cls, vocab: Any, merges: Any, special_tokens: Iterable[str] = ("<|endoftext|>",)
+    ) -> Self:
         """A byte-level tokenizer from the two files that GPT-2 was published with.
 
         Args:
@@ -367,7 +374,9 @@ class WordPieceTokenizer(Tokenizer):
     model_type = "WordPiece"
 
     @classmethod
-    def train(cls, texts, vocab_size, lowercase=True, alphabet_size=1000):
+    def train(
+        cls, texts: Iterable, vocab_size: int, lowercase: bool = True, alphabet_size: int = 1000
+    ) -> Self:
         """Learn a vocabulary, with `[PAD] [UNK] [CLS] [SEP] [MASK]` as ids 0 to 4.
 
         The same texts give the same vocabulary, always.
@@ -386,7 +395,7 @@ class WordPieceTokenizer(Tokenizer):
         return cls(training.word_piece(texts, vocab_size, lowercase, alphabet_size))
 
     @classmethod
-    def from_vocab(cls, vocab, lowercase=True):
+    def from_vocab(cls, vocab: Any, lowercase: bool = True) -> Self:
         """A tokenizer from the file that BERT was published with.
 
         Args:

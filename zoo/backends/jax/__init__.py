@@ -13,11 +13,20 @@ from zoo.backends.common import (
     recompute,
     reorder_rows,
     set_random_state,
+    sum_by_column,
     write_rows,
 )
 from zoo.backends.data import adapt_batches, stop_tuning
 from zoo.backends.jax.compiling import compile_function, compile_loop
-from zoo.backends.jax.kernels import empty, head_gradients, take_rows, writes_attention_out
+from zoo.backends.jax.distribution import agree, distribute, require_distribution, tell_all
+from zoo.backends.jax.kernels import (
+    device_names,
+    empty,
+    head_gradients,
+    int8_product,
+    take_rows,
+    writes_attention_out,
+)
 from zoo.backends.jax.lstm import lstm
 from zoo.backends.jax.training import Trainer
 
@@ -29,24 +38,31 @@ __all__ = [
     "WRITES_SAVED_MODELS",
     "Trainer",
     "adapt_batches",
+    "agree",
     "attention",
     "compile_function",
     "compile_loop",
+    "device_names",
+    "distribute",
     "empty",
     "from_numpy",
     "head_gradients",
     "hide",
     "in_order",
+    "int8_product",
     "lstm",
     "no_gradients",
     "product",
     "random_state",
     "recompute",
     "reorder_rows",
+    "require_distribution",
     "rnn",
     "set_random_state",
     "stop_tuning",
+    "sum_by_column",
     "take_rows",
+    "tell_all",
     "write_rows",
     "writes_attention_out",
 ]

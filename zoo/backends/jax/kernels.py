@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from keras import ops
 
+from zoo.backends import common
 from zoo.backends import head_gradients as in_chunks
 
 
@@ -22,6 +23,14 @@ def product_in_float32(x, y):
 head_gradients = functools.partial(in_chunks.head_gradients, product=product_in_float32)
 
 
+def int8_product(x, weight, scale):
+    """What `zoo.backends.common.int8_product` does.
+
+    In a loop, XLA would widen the weights once for all steps, and read four times as much in each.
+    """
+    return common.int8_product(x, jax.lax.optimization_barrier(weight), scale)
+
+
 def take_rows(table, ids):
     """The rows of `table` that `ids` name."""
     return ops.take(table, ids, axis=0)
@@ -30,3 +39,8 @@ def take_rows(table, ids):
 def empty(shape, dtype):
     """A tensor of any values."""
     return ops.zeros(shape, dtype)
+
+
+def device_names():
+    """Names of the accelerators that arrays are on; none for a CPU."""
+    return [device.device_kind for device in jax.devices() if device.platform != "cpu"]

@@ -4,9 +4,11 @@ from keras.src.backend import rnn
 
 from zoo.backends.data import adapt_batches, stop_tuning
 from zoo.backends.torch.compiling import compile_function, compile_loop
+from zoo.backends.torch.distribution import agree, distribute, require_distribution, tell_all
 from zoo.backends.torch.head_gradients import head_gradients
 from zoo.backends.torch.kernels import (
     attention,
+    device_names,
     empty,
     from_numpy,
     hide,
@@ -14,12 +16,13 @@ from zoo.backends.torch.kernels import (
     no_gradients,
     recompute,
     reorder_rows,
+    sum_by_column,
     take_rows,
     write_rows,
     writes_attention_out,
 )
 from zoo.backends.torch.lstm import lstm
-from zoo.backends.torch.products import product
+from zoo.backends.torch.products import int8_product, product
 from zoo.backends.torch.random import random_state, set_random_state
 from zoo.backends.torch.training import Trainer
 
@@ -31,24 +34,31 @@ __all__ = [
     "WRITES_SAVED_MODELS",
     "Trainer",
     "adapt_batches",
+    "agree",
     "attention",
     "compile_function",
     "compile_loop",
+    "device_names",
+    "distribute",
     "empty",
     "from_numpy",
     "head_gradients",
     "hide",
     "in_order",
+    "int8_product",
     "lstm",
     "no_gradients",
     "product",
     "random_state",
     "recompute",
     "reorder_rows",
+    "require_distribution",
     "rnn",
     "set_random_state",
     "stop_tuning",
+    "sum_by_column",
     "take_rows",
+    "tell_all",
     "write_rows",
     "writes_attention_out",
 ]

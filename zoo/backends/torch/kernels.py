@@ -76,6 +76,12 @@ def reorder_rows(cache, rows):
     return tree.map_structure(lambda x: x.copy_(x[rows]) if x.is_contiguous() else x[rows], cache)
 
 
+def sum_by_column(values, columns, width):
+    """What `zoo.backends.common.sum_by_column` does; Keras would ask the GPU for a size."""
+    sums = torch.zeros((values.shape[0], width), dtype=values.dtype, device=values.device)
+    return sums.scatter_add(1, columns.long(), values)
+
+
 def in_order(x):
     """`x`, laid out in memory as its shape says: copied once, and not at every step."""
     return x.contiguous()
@@ -91,3 +97,8 @@ def from_numpy(array):
     if array.dtype == ml_dtypes.bfloat16:
         return ops.convert_to_tensor(array)
     return torch.from_numpy(array)
+
+
+def device_names():
+    """Names of the accelerators that tensors are on; none for a CPU."""
+    return [torch.cuda.get_device_name()] if torch.cuda.is_available() else []

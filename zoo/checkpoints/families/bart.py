@@ -108,6 +108,8 @@ EMBEDDING_NORMS = {
     **norm("decoder_embedding_norm", "decoder.layernorm_embedding"),
 }
 BIAS = "final_logits_bias"
+# Whether there are norms, and where, older configs say, and others who read them ask for it.
+FIXED = {"is_decoder": False, "tie_word_embeddings": True}
 FINAL_NORMS = ("norm/gamma", "norm/beta")
 
 BART = Family(
@@ -130,7 +132,7 @@ BART = Family(
     constants={"pre_norm": False, "norm_epsilon": 1e-5},
     given={BIAS: lambda arguments: np.zeros((1, arguments["vocab_size"]), "float32")},
     optional=(*(f"{side}_{part}" for side in ("encoder", "decoder") for part in FINAL_NORMS),),
-    fixed={"is_decoder": False, "tie_word_embeddings": True, "normalize_embedding": True},
+    fixed={**FIXED, "normalize_before": False, "normalize_embedding": True},
     architectures={"BartForConditionalGeneration": "seq2seq", "BartModel": "seq2seq"},
     bare="BartModel",
     roles={
@@ -156,6 +158,7 @@ MBART = dataclasses.replace(
     BART,
     name="mbart",
     constants={**BART.constants, "pre_norm": True},
+    fixed={**BART.fixed, "normalize_before": True},
     task_constants={"seq2seq": {"source_start": False}},  # its languages say what stands there
     optional=(),
     architectures={"MBartForConditionalGeneration": "seq2seq", "MBartModel": "seq2seq"},
@@ -167,8 +170,9 @@ MARIAN = dataclasses.replace(
     name="marian",
     family="marian",
     fixed={
-        "is_decoder": False,
-        "tie_word_embeddings": True,
+        **FIXED,
+        "normalize_before": False,
+        "normalize_embedding": False,
         "share_encoder_decoder_embeddings": True,
     },
     architectures={"MarianMTModel": "seq2seq", "MarianModel": "seq2seq"},
@@ -184,7 +188,7 @@ PEGASUS = dataclasses.replace(
     name="pegasus",
     constants=MBART.constants,
     optional=(),
-    fixed={"is_decoder": False, "tie_word_embeddings": True},
+    fixed={**FIXED, "normalize_before": True, "normalize_embedding": False},
     architectures={"PegasusForConditionalGeneration": "seq2seq", "PegasusModel": "seq2seq"},
     bare="PegasusModel",
 )

@@ -86,7 +86,7 @@ def family(name, cls, arguments, constants):
         optional=("head/kernel", *OPTIONAL),
         tied={"lm_head.weight": "embed_tokens.weight"},
         unused=("rotary_emb.inv_freq", "layers.{i}.self_attn.rotary_emb.inv_freq"),
-        roles=DECODER_ROLES,
+        roles={**DECODER_ROLES, "unknown": "unk_token"},
     )
 
 

@@ -1,8 +1,9 @@
 """CoNLL's columns: a word and its tags a line, a blank line between sentences."""
 
+import os
 import re
 
-from zoo.checks import file_path
+from zoo.checks import existing_file
 from zoo.data.formats.schemes import to_iob2
 from zoo.files import read_lines
 
@@ -12,7 +13,9 @@ CONLLU_COLUMNS = 10
 CONLLU_NOT_A_WORD = re.compile(r"\d+[-.]\d+")
 
 
-def read_conll(path, word_column=0, tag_column=-1, scheme=None):
+def read_conll(
+    path: str | os.PathLike, word_column: int = 0, tag_column: int = -1, scheme: str | None = None
+) -> tuple[list[list[str]], list[list[str]]]:
     """Words and tags of a CoNLL file: one word a line, a blank line between sentences.
 
     Tjong Kim Sang and De Meulder, 2003, https://arxiv.org/abs/cs/0306050. Columns are separated by
@@ -35,7 +38,7 @@ def read_conll(path, word_column=0, tag_column=-1, scheme=None):
         ValueError: naming the file and the line: not UTF-8, or no word or no tag in its column.
             Naming the file: no words at all, no such scheme, or a tag that is none of it.
     """
-    lines = read_lines(file_path(path, "A CoNLL file"))
+    lines = read_lines(existing_file(path, "A CoNLL file"))
     for name, column in {"word_column": word_column, "tag_column": tag_column}.items():
         if not isinstance(column, int):
             raise ValueError(f"{name} must be the number of a column, an int; got {column!r}.")

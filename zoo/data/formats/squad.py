@@ -5,7 +5,9 @@ import numbers
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from zoo.checks import existing_file
 from zoo.files import read_text
 
 
@@ -59,7 +61,7 @@ def check_answer(name, context, text, start):
         )
 
 
-def read_squad(source):
+def read_squad(source: Any) -> list[QAExample]:
     """Questions in the format of SQuAD v1.1 or v2.0.
 
     Rajpurkar et al., 2018, https://arxiv.org/abs/1806.03822. In v2.0 some questions have no
@@ -80,7 +82,7 @@ def read_squad(source):
             not stand in its context where it should.
     """
     if isinstance(source, str | os.PathLike):
-        source = read_json(source)
+        source = read_json(existing_file(source, "A SQuAD file"))
     if isinstance(source, Mapping):
         return list(questions_of_articles(source))
     return [

@@ -9,11 +9,17 @@ import difflib
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
-from zoo.checks import file_path
+from zoo.checks import existing_file
 
 
-def read_table(path, text="text", label=None):
+def read_table(
+    path: str | os.PathLike,
+    text: str | int | list[str | int] = "text",
+    label: str | int | None = None,
+) -> Any:
     """Columns of a table of texts.
 
     Args:
@@ -46,7 +52,7 @@ def read_table(path, text="text", label=None):
     return texts if label is None else (texts, [row[-1] for row in rows])
 
 
-def stream_table(path, columns):
+def stream_table(path: str | os.PathLike, columns: Any) -> Iterator[tuple]:
     """The rows of a table one by one, in memory for a few.
 
     A CSV file may quote its cells, a TSV file has none quoted; the first line names the columns,
@@ -68,7 +74,7 @@ def stream_table(path, columns):
         ValueError: naming the file and the line: another kind of file, a column that is not there,
             a row of another width, a line that is no JSON object, or not UTF-8.
     """
-    path, columns = file_path(path, "A table"), checked_columns(columns)
+    path, columns = existing_file(path, "A table"), checked_columns(columns)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise ValueError(

@@ -18,6 +18,7 @@ from zoo.checkpoints.formats.sentencepiece.model import (
     USER_DEFINED,
 )
 from zoo.tensors.checks import damaged
+from zoo.tokenizers.first_token import template
 
 LETTERS = r"[^\r\n\p{L}\p{N}]?\p{L}+"
 ENDINGS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -78,7 +79,16 @@ def read_tokenizer(metadata, path):
             raise damaged(path, f"{name} must be one of its {len(tokens)} ids; got {i}")
         if i is not None:
             roles[role] = i
-    return MAKERS[kind](metadata, tokens, types, roles, path), roles
+    contents = json.loads(MAKERS[kind](metadata, tokens, types, roles, path))
+    if "start" in roles and begins_texts(metadata, kind, path):
+        contents["post_processor"] = template(tokens[roles["start"]], roles["start"])
+    return json.dumps(contents, ensure_ascii=False, indent=2), roles
+
+
+def begins_texts(metadata, kind, path):
+    """Whether the start token is put before each text; of silent files, llama.cpp knows."""
+    usual = kind == "llama" or metadata.get("tokenizer.ggml.pre") in WHOLE_FIRST
+    return value(metadata, "add_bos_token", bool, path, usual)
 
 
 def value(metadata, name, kind, path, default=NEEDED):

@@ -1,0 +1,72 @@
+"""Samplers by the names that the field has for them."""
+
+from zoo.generation.samplers import Beam, Sampler
+
+
+class Greedy(Sampler):
+    """Always the likeliest token."""
+
+    def __init__(self, repetition_penalty=1.0):
+        super().__init__(temperature=0.0, repetition_penalty=repetition_penalty)
+
+
+class Temperature(Sampler):
+    """Draw from the whole distribution, sharper below 1 and flatter above."""
+
+    def __init__(self, temperature=1.0, repetition_penalty=1.0):
+        super().__init__(temperature, repetition_penalty=repetition_penalty)
+
+
+class TopK(Sampler):
+    """Draw from the k likeliest tokens."""
+
+    def __init__(self, k=50, temperature=1.0, repetition_penalty=1.0):
+        super().__init__(temperature, top_k=k, repetition_penalty=repetition_penalty)
+
+
+class TopP(Sampler):
+    """Draw from the likeliest tokens that together reach probability p."""
+
+    def __init__(self, p=0.9, temperature=1.0, repetition_penalty=1.0):
+        super().__init__(temperature, top_p=p, repetition_penalty=repetition_penalty)
+
+
+class MinP(Sampler):
+    """Draw from tokens at least p times as likely as the likeliest."""
+
+    def __init__(self, p=0.1, temperature=1.0, repetition_penalty=1.0):
+        super().__init__(temperature, min_p=p, repetition_penalty=repetition_penalty)
+
+
+SAMPLERS = {
+    "greedy": Greedy,
+    "sample": Sampler,
+    "top_k": TopK,
+    "top_p": TopP,
+    "min_p": MinP,
+    "beam": Beam,
+}
+NUMBERS = (  # of a `Sampler`
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical_p",
+    "eta_cutoff",
+)
+KNOWN = {*NUMBERS, "repetition_penalty", "width", "length_penalty", "groups", "diversity"}
+
+
+def get_sampler(sampler):
+    """A `Sampler` or `Beam` as itself, by one of the names of `SAMPLERS`, or from `vars` of one."""
+    if isinstance(sampler, (Sampler, Beam)):
+        return sampler
+    if isinstance(sampler, dict) and sampler.keys() <= KNOWN:
+        return Beam(**sampler) if "width" in sampler else Sampler(**sampler)
+    if isinstance(sampler, str) and sampler in SAMPLERS:
+        return SAMPLERS[sampler]()
+    *names, last = map(repr, SAMPLERS)
+    raise ValueError(
+        f"sampler must be {', '.join(names)}, {last} or a zoo.generation sampler such as "
+        f"TopP(p=0.9); got {sampler!r}."
+    )
