@@ -7,7 +7,7 @@ import pytest
 from keras import ops
 
 from tests.models import tiny_gpt, tiny_lstm, tiny_transformer
-from zoo.generation import Beam, Request, decoder
+from zoo.generation import Beam, Request, readers
 
 START, END, SIZE = 1, 0, 6
 SOURCES = [[2, 3, 5, 0], [5, 0], [4, 4, 2, 5, 3, 2, 0]]
@@ -199,7 +199,7 @@ def test_a_cache_that_grows_changes_nothing(model, causal_model, monkeypatch):
 
     found = []
     for size in (2, 64):
-        monkeypatch.setattr(decoder, "BEAM_BUCKETS", size)
+        monkeypatch.setattr(readers, "BEAM_BUCKETS", size)
         found.append(list(both()))
     for grown, whole in zip(*found, strict=True):
         for hypotheses, expected in zip(grown, whole, strict=True):

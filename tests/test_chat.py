@@ -129,6 +129,10 @@ def test_a_model_without_a_template_says_so(tokenizer, model):
         plain.chat("Hello")
     with pytest.raises(ValueError, match=r"prompt's \d+ tokens and max_new_tokens=500 must fit"):
         model.chat(MESSAGES, 500)
+    with pytest.raises(ValueError, match="stream_chat gives one reply; got num_return=2"):
+        model.stream_chat(MESSAGES, 5, sampler="sample", num_return_sequences=2)
+    with pytest.raises(ValueError, match="stream yields each token as it is chosen, but a beam"):
+        model.stream_chat(MESSAGES, 5, sampler="beam")
     with pytest.raises(TypeError, match="chat does not take max_length: pass max_new_tokens"):
         model.chat(MESSAGES, max_length=5)
     with pytest.raises(ValueError, match="chat_template must be a text of at most 65536"):

@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 import zoo
+from tests.models import tiny_transformer
 from zoo.generation import Beam, Request
 
 torch = pytest.importorskip("torch")
@@ -158,3 +159,51 @@ def test_a_folder_of_ours_is_opened_there(pair, tmp_path):
     assert back.backbone.get_config() | {"name": ""} == ours.backbone.get_config() | {"name": ""}
     assert back.special_tokens == ours.special_tokens
     np.testing.assert_array_equal(our_logits(back), our_logits(ours))
+
+
+@pytest.mark.parametrize(
+    ("pre_norm", "cls"), [(True, "PegasusForConditionalGeneration"), (False, "MarianMTModel")]
+)
+def test_our_transformer_opens_there(pre_norm, cls, tmp_path):
+    """With its sines and cosines in turn, and theirs one after the other."""
+    how = {"pre_norm": pre_norm, "norm_epsilon": 1e-5, "num_layers": 2}
+    special = {"special_tokens": {"start": 1, "stop": 2, "padding": 0}}
+    ours = tiny_transformer(with_tokenizer=False, vocab_size=VOCAB, task=special, **how)
+    zoo.save(ours, tmp_path / "mine", format="transformers")
+    theirs, report = getattr(transformers, cls).from_pretrained(
+        tmp_path / "mine", output_loading_info=True
+    )
+    assert not any(report.values()), report
+    np.testing.assert_allclose(their_logits(theirs.eval()), our_logits(ours), atol=1e-4)
+    back = zoo.load(tmp_path / "mine")
+    assert isinstance(back.backbone, zoo.models.Marian)
+    np.testing.assert_allclose(our_logits(back), our_logits(ours), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ({"position": "learned"}, "its position must be 'sinusoidal'; got 'learned'"),
+        ({"tied": False}, "its tied must be True; got False"),
+        ({"norm_epsilon": 1e-3}, "its norm_epsilon do not fit: it must be at most 1e-5; got 0.001"),
+    ],
+)
+def test_a_transformer_that_is_none_of_theirs_is_refused(how, reason, tmp_path):
+    model = tiny_transformer(with_tokenizer=False, **how)
+    with pytest.raises(ValueError, match=reason):
+        zoo.save(model, tmp_path / "mine", format="transformers")
+
+
+@pytest.mark.slow_to_compile
+def test_a_preset_of_ours_translates_there(tmp_path):
+    ours = zoo.load("transformer-small-en-fr")
+    zoo.save(ours, tmp_path / "mine", format="transformers")
+    theirs = transformers.AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "mine")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "mine")
+    texts = ["The house is red.", "Nobody knows what he wants to eat."]
+    expected = ours.generate(texts, max_new_tokens=30)
+    for text, translated in zip(texts, expected, strict=True):
+        row = torch.tensor([tokenizer(text)["input_ids"]])
+        ids = theirs.generate(row, max_new_tokens=30, num_beams=1, do_sample=False)[0]
+        assert tokenizer.decode(ids, skip_special_tokens=True) == translated
+    assert expected[0] == "La maison est rouge."

@@ -384,6 +384,16 @@ def test_graph_tokenizer_gives_the_same_text(graph_tokenizer, tokenizer):
 
 
 @pytest.mark.backend_free
+def test_texts_begin_in_the_graph_as_they_do_here():
+    tf = pytest.importorskip("tensorflow")
+    from zoo.exporting.causal import begun
+
+    rows = tf.ragged.constant([[5, 6], [], [7]], dtype="int32")
+    assert begun(rows, 3, only_empty=True).to_list() == [[5, 6], [3], [7]]
+    assert begun(rows, 2, only_empty=False).to_list() == [[2, 5, 6], [2], [2, 7]]
+
+
+@pytest.mark.backend_free
 def test_a_tokenizer_without_merges():
     from zoo.exporting.tokenizers.byte_pairs import GraphTokenizer
 

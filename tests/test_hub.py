@@ -15,6 +15,7 @@ from zoo import downloads, hub
 from zoo.short_names import SHORT_NAMES
 from zoo.tensors import InMemory, write_folder
 
+pytestmark = pytest.mark.backend_free
 NAME = "me/tiny"
 
 

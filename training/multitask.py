@@ -61,7 +61,7 @@ class MultiTask(backend.Trainer, keras.Model):
             if arguments.get(name) is not None:
                 raise ValueError(f"Compile each task with its own {name}; MultiTask takes none.")
         if isinstance(optimizer, str) and optimizer == "auto":
-            optimizer = optimizers.for_fine_tuning()
+            optimizer = optimizers.for_fine_tuning(self.backbone.hidden_dim)
         super().compile(optimizer=optimizer, **arguments)
 
     def fit(

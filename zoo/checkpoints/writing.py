@@ -11,6 +11,7 @@ from zoo.checkpoints import roles
 from zoo.checkpoints.configs import make_config
 from zoo.checkpoints.engine import TheirTensors
 from zoo.checkpoints.families import FOREIGN
+from zoo.checkpoints.families.transformer import TRANSFORMERS
 from zoo.checkpoints.sentence_transformers import MODULES_NAME, POOLING_NAME, write_pooling
 from zoo.checkpoints.vocabularies import write_json, write_tokenizer
 from zoo.tasks import CausalLM, Seq2SeqLM, TextEmbedder
@@ -70,7 +71,7 @@ def their_ids(model, family):
 def family_of(model):
     """The `Family` that a task can be written as, and their config of it."""
     ours = type(model.backbone).family
-    families = [family for family in FOREIGN.values() if family.family == ours]
+    families = [family for family in (*FOREIGN.values(), *TRANSFORMERS) if family.family == ours]
     reasons = []
     for family in families:
         try:

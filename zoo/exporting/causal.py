@@ -21,7 +21,7 @@ from zoo.exporting.graph_functions import (
     sampling_rules,
 )
 from zoo.exporting.tokenizers.byte_pairs import GraphTokenizer, as_utf8
-from zoo.generation.decoder import context_length
+from zoo.generation.readers import context_length
 from zoo.layers import token_nats
 
 
@@ -75,7 +75,7 @@ def sample_signature(model, tokenizer):
         sampling = Sampling(max_new_tokens, seed, temperature, top_p, *others)
         rules = length_rule(max_new_tokens), *sampling_rules(temperature, top_p)
         text = require_rules(as_utf8(text), *rules, *processing_rules(sampling))
-        prompts = fill_empty(tokenizer.encode(text), start_id)
+        prompts = begun(tokenizer.encode(text), start_id, model.tokenizer.first_id is None)
         token_ids, lengths = as_padded(prompts)
         if not math.isinf(most):
             longest = longest_of(prompts)
@@ -117,9 +117,13 @@ def score_signature(model, tokenizer):
     return score
 
 
-def fill_empty(rows, start_id):
-    """Ragged rows with `start_id` in the empty ones: the start of a text follows another's end."""
-    is_empty = rows.row_lengths() == 0
-    starts = tf.fill([tf.math.count_nonzero(is_empty)], start_id)
-    starts = tf.RaggedTensor.from_row_lengths(starts, tf.cast(is_empty, "int64"))
+def begun(rows, start_id, only_empty):
+    """Ragged rows with `start_id` before each, or in the empty ones alone.
+
+    Some tokenizers' files put a token before each text; without one, the start of a text follows
+    another's end.
+    """
+    lengths = rows.row_lengths()
+    counts = tf.cast(lengths == 0, "int64") if only_empty else tf.ones_like(lengths)
+    starts = tf.RaggedTensor.from_row_lengths(tf.fill([tf.reduce_sum(counts)], start_id), counts)
     return tf.concat([starts, rows], axis=1)

@@ -1,6 +1,7 @@
 """Decoding, from token ids to token ids: samplers, beam search, and the loop that uses them."""
 
-from zoo.generation.decoder import Decoder, Decoding
+from zoo.generation.decoder import Decoder
+from zoo.generation.decoding import Decoding
 from zoo.generation.drawing import choose_tokens
 from zoo.generation.generate import generate, stream
 from zoo.generation.names import Greedy, MinP, Temperature, TopK, TopP, get_sampler

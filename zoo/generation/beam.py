@@ -75,7 +75,9 @@ def extend(state, logits, constants, kind):
     vocab_size = logits.shape[-1]
     logits = ops.cast(logits, "float32")
     own = logits - ops.logsumexp(logits, axis=-1, keepdims=True)
-    added = ops.reshape(kind.processing.apply(own, state, constants), (batch_size, width, -1))
+    added = ops.reshape(
+        kind.processing.apply(own, state, constants), (batch_size, width, vocab_size)
+    )
     # What is finished goes on as one candidate that none can displace.
     stays = ops.where(ops.arange(vocab_size, dtype="int32") == 0, KEPT, NEVER)
     candidates = added + state["log_p"][:, :, None]

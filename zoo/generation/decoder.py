@@ -1,23 +1,35 @@
-"""Cached decoding: what there is to read is read once, then one step per token.
-
-Rows of a batch have texts of different lengths. All are aligned on the left. A causal model's rows
-have a position each, and a step writes its token's keys there, over what padding left behind; a
-recurrent state is that after a row's last real token; an encoder's padding is masked. So a row
-computes exactly what it would compute alone.
-"""
+"""Cached decoding: what there is to read is read once, then one step per token."""
 
 import dataclasses
+import functools
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 from keras import ops, tree
 
 from zoo.backends import backend
-from zoo.backends.buckets import LENGTHS, bucket, bucket_sizes
+from zoo.backends.buckets import bucket
+from zoo.generation import speculation
 from zoo.generation.asking import vocabulary_of
+from zoo.generation.decoding import Decoding
+from zoo.generation.readers import CACHE_BUCKETS, PromptReader, SourceReader
 
-CACHE_BUCKETS = 64
-BEAM_BUCKETS = 16  # a beam's cache is moved at each step: it starts small, and grows
+
+class Start(NamedTuple):
+    """What is known when a prompt was read.
+
+    Attributes:
+        state: nested tensors, a first token among them.
+        constants: nested tensors, what every step reads.
+        kind: a `Drawing` or `Searching`.
+        size: int, positions of the cache.
+    """
+
+    state: Any
+    constants: Any
+    kind: Any
+    size: int
 
 
 class Decoder:
@@ -33,8 +45,18 @@ class Decoder:
         self.model = model
         reads_sources = hasattr(model.backbone, "encode")
         self.reader = (SourceReader if reads_sources else PromptReader)(model.backbone)
-        self._begin = backend.compile_function(model, self.begin)
-        self._start_loop = backend.compile_loop(model, self.step)
+        self.begin_compiled = backend.compile_function(model, self.begin)
+        self.start_loop = backend.compile_loop(model, self.step)
+
+    @functools.cached_property
+    def start_verifying(self):
+        """As `start_loop`, for steps that read guesses."""
+        return backend.compile_loop(self.model, functools.partial(speculation.verify, self))
+
+    @functools.cached_property
+    def start_drafting(self):
+        """As `start_loop`, for the first of a draft's steps."""
+        return backend.compile_loop(self.model, functools.partial(speculation.draft_first, self))
 
     @property
     def num_choices(self):
@@ -72,18 +94,21 @@ class Decoder:
         asked = {"processing": processing, "has_scores": request.return_scores}
         kind = dataclasses.replace(sampler.kind, **asked)
         read = self.reader.num_read(int(lengths.max()), self.model.special_tokens)
-        sizes = self.reader.cache_sizes(read, max_new_tokens, sampler.cache_grows)
+        guesses = 0 if request.draft is None else speculation.GUESSES
+        sizes = self.reader.cache_sizes(read, max_new_tokens + guesses, sampler.cache_grows)
         static = {"kind": kind, "copies": sampler.copies(request.num_return)}
-        state, context = self._begin(
-            ops.convert_to_tensor(token_ids),
-            ops.convert_to_tensor(lengths),
-            constants,
-            length=sizes[0],
-            room=room,
-            **static,
+        prompts = ops.convert_to_tensor(token_ids), ops.convert_to_tensor(lengths)
+        state, context = self.begin_compiled(
+            *prompts, constants, length=sizes[0], room=room, **static
         )
         constants = {**constants, "context": context}
-        loop = self._start_loop()
+        if request.draft is not None:
+            start = Start(state, constants, kind, sizes[0])
+            guesser = speculation.look_up
+            if request.draft != "prompt":
+                guesser = speculation.DraftModel(request.draft, *prompts, start, room)
+            return speculation.Speculating(self, rows[0], start, request, guesser)
+        loop = self.start_loop()
 
         def advance(state, num_steps):
             return loop(state, num_steps, constants, kind=kind)
@@ -142,177 +167,3 @@ def put_into(empty, tensor):
     if empty.shape == tensor.shape:
         return tensor
     return ops.slice_update(empty, (0,) * len(empty.shape), tensor)
-
-
-class PromptReader:
-    """Continues prompts: their keys, or the state that they lead to, stand in the cache."""
-
-    shares_cache = True
-
-    def __init__(self, backbone):
-        self.backbone = backbone
-
-    def prompt_length(self, longest):
-        return bucket(longest, LENGTHS, context_length(self.backbone))
-
-    def num_read(self, longest, special_tokens):
-        """How many positions of a cache are filled before the first new token."""
-        return longest
-
-    def cache_sizes(self, longest, max_new_tokens, grows):
-        """The sizes that a cache has one after the other."""
-        if self.backbone.is_recurrent:
-            return [2**30]  # a state has room for any number
-        total, most = longest + max_new_tokens, self.backbone.max_length
-        if not grows:
-            return [bucket(total, CACHE_BUCKETS, most)]
-        sizes = bucket_sizes(total, BEAM_BUCKETS, most)
-        return [size for size in sizes if size > longest and size >= self.prompt_length(longest)]
-
-    def empty_cache(self, batch_size, size, context, copies):
-        return self.backbone.make_cache(batch_size * copies, size)
-
-    def begin(self, token_ids, lengths, constants, length, copies):
-        """Logits of the first tokens, the state to go on from, and what every step reads: nothing.
-
-        Rows come `copies` times.
-        """
-        backbone = self.backbone
-        cache, mask = backbone.make_cache(ops.shape(token_ids)[0], length), ()
-        if backbone.is_recurrent:
-            mask = (ops.arange(ops.shape(token_ids)[1], dtype="int32") < lengths[:, None],)
-        hidden, cache = backbone.call_with_cache(token_ids, cache, 0, *mask)
-        last = ops.take_along_axis(hidden, (lengths - 1)[:, None, None], axis=1)
-        read = backbone.logits(last)[:, 0], {"cache": cache, "position": lengths}
-        if not (isinstance(copies, int) and copies == 1):
-            read = tree.map_structure(lambda x: repeat_rows(x, copies), read)
-        return *read, {}
-
-    def step(self, state, context):
-        """Logits `(rows, vocab_size)` of the next tokens, and the state that has read the last."""
-        hidden, cache = self.backbone.call_with_cache(
-            state["token"][:, None], state["cache"], state["position"]
-        )
-        state = {**state, "cache": cache, "position": state["position"] + 1}
-        return self.backbone.logits(hidden)[:, 0], state
-
-
-class SourceReader:
-    """Writes the targets of sources: all targets of a source share what was read of it."""
-
-    shares_cache = False
-
-    def __init__(self, backbone):
-        self.backbone = backbone
-
-    def prompt_length(self, longest):
-        return bucket(longest, LENGTHS, self.backbone.max_length)
-
-    def num_read(self, longest, special_tokens):
-        """How many positions of a cache are filled before the last token that is given."""
-        return special_tokens.num_given
-
-    def cache_sizes(self, read, max_new_tokens, grows):
-        """The sizes that a cache has one after the other."""
-        total, most = read + max_new_tokens, self.backbone.max_length
-        if grows:
-            return bucket_sizes(total, BEAM_BUCKETS, most)
-        return [bucket(total, CACHE_BUCKETS, most)]
-
-    def empty_cache(self, batch_size, size, context, copies):
-        return self.backbone.make_cache(context["memory"], size, copies)
-
-    def begin(self, token_ids, lengths, constants, length, copies):
-        """Logits of the first tokens, the state to go on from, and what every step reads."""
-        backbone, num_rows = self.backbone, ops.shape(token_ids)[0] * copies
-        mask = ops.arange(ops.shape(token_ids)[1], dtype="int32") < lengths[:, None]
-        memory = backbone.project_context(backbone.encode(token_ids, mask))
-        memory = tree.map_structure(backend.in_order, memory)
-        context = {"memory": memory, "padding_mask": mask}
-        state = {
-            "cache": backbone.make_cache(memory, length, copies),
-            "position": ops.zeros((num_rows,), "int32"),
-        }
-        for place in range(constants["start_ids"].shape[0]):
-            state["token"] = ops.zeros((num_rows,), "int32") + constants["start_ids"][place]
-            logits, state = self.step(state, context)
-        return logits, {name: state[name] for name in ("cache", "position")}, context
-
-    def step(self, state, context):
-        """Logits `(rows, vocab_size)` of the next tokens, and the state that has read the last."""
-        hidden, cache = self.backbone.decode(
-            state["token"][:, None],
-            state["cache"],
-            state["position"],
-            context["memory"],
-            context["padding_mask"],
-        )
-        state = {**state, "cache": cache, "position": state["position"] + 1}
-        return self.backbone.logits(hidden)[:, 0], state
-
-
-def repeat_rows(x, copies):
-    """Each row `copies` times, one after the other, in memory of its own."""
-    return backend.in_order(ops.repeat(x, copies, axis=0))
-
-
-class Decoding:
-    """A batch on its way: its state on the device, and how to go on.
-
-    Args:
-        state: nested tensors.
-        advance: `(state, num_steps) -> state`.
-        grow: `(cache, size) -> cache`, with room for more.
-        capacities: `{size: new tokens}` that a cache of each size has room for, the smallest first.
-        request: a `Request`.
-    """
-
-    def __init__(self, state, advance, grow, capacities, request):
-        self._advance, self._grow = advance, grow
-        self._capacities = list(capacities.items())
-        self._request = request
-        self._take(state)
-
-    def _take(self, state):
-        self.state = state
-        self.count, self.is_over = int(state["count"]), bool(state["over"])
-
-    @property
-    def is_done(self):
-        return self.is_over or self.count >= self._request.max_new_tokens
-
-    def advance(self, num_steps):
-        """Choose up to `num_steps` more tokens, fewer once every row is finished."""
-        until = min(self.count + num_steps, self._request.max_new_tokens)
-        while self.count < until and not self.is_over:
-            if self.count >= self._capacities[0][1]:
-                del self._capacities[0]
-                cache = self._grow(self.state["cache"], self._capacities[0][0])
-                self.state = {**self.state, "cache": cache}
-            num_steps = min(until, self._capacities[0][1]) - self.count
-            self._take(self._advance(self.state, num_steps))
-
-    @property
-    def tokens(self):
-        """int32 array `(rows, count)`: new tokens, in finished rows with something after the end.
-
-        A beam's is `(batch, width, count)`.
-        """
-        return ops.convert_to_numpy(self.state["tokens"])[..., : self.count]
-
-    def noted(self):
-        """`{name: float32 array (rows, count)}`: what is noted of each new token, if asked for."""
-        names = [name for name in ("log_probs", "scores") if name in self.state]
-        return {n: ops.convert_to_numpy(self.state[n])[..., : self.count] for n in names}
-
-    def finish(self, rows):
-        """Mark rows, a bool array `(rows,)`, as finished."""
-        done = ops.convert_to_numpy(self.state["done"]) | rows
-        self.is_over = bool(done.all())
-        changed = {"done": done, "over": np.array(self.is_over)}
-        self.state = self.state | {n: ops.convert_to_tensor(v) for n, v in changed.items()}
-
-
-def context_length(backbone):
-    """How many tokens a prompt and its continuation may have together."""
-    return math.inf if backbone.is_recurrent else backbone.max_length

@@ -58,11 +58,11 @@ def stream(decoder, row, request):
     """Yield the ids that follow one row, each as it is chosen."""
     stop_ids = decoder.model.special_tokens.stop
     decoding = decoder.start([row], request, request.seeds(1))
+    num_sent = 0
     while True:
         ((ids,),) = request.sampler.results(decoding, request, stop_ids)
-        if len(ids) < decoding.count:
-            return
-        yield ids[-1]
-        if decoding.is_done:
+        yield from ids[num_sent:]
+        num_sent = len(ids)
+        if num_sent < decoding.count or decoding.is_done:
             return
         decoding.advance(1)

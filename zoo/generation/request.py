@@ -12,6 +12,7 @@ from zoo.generation.checks import check_seed, check_whole
 from zoo.generation.names import NUMBERS, get_sampler
 from zoo.generation.past import Processing
 from zoo.generation.samplers import Beam, Sampler
+from zoo.generation.speculation import check_draft
 
 OURS = {  # by the names of others, what to pass here
     "max_length": "max_new_tokens, which does not count the prompt",
@@ -33,6 +34,8 @@ OURS = {  # by the names of others, what to pass here
     "stop_strings": "stop",
     "stop_token_ids": "special_tokens when the task is made or loaded",
     "eos_token_id": "special_tokens when the task is made or loaded",
+    "assistant_model": "draft=model",
+    "prompt_lookup_num_tokens": 'draft="prompt"',
     "input_ids": "the token ids as the first argument",
 }
 
@@ -52,6 +55,7 @@ class Request:
         verbose: 0 for no progress bar, 1 for one, `"auto"` for one after a few seconds.
         processors: a tuple of `zoo.generation.processors.Processor`.
         return_scores: bool, whether numbers of each token are returned.
+        draft: `"prompt"` or a task that guesses tokens; None for none.
     """
 
     max_new_tokens: int
@@ -64,6 +68,7 @@ class Request:
     verbose: int | str = 0
     processors: tuple = ()
     return_scores: bool = False
+    draft: object = None
 
     @classmethod
     def make(cls, task, *, sampler, seed, stop, others, caller="generate", **arguments):
@@ -94,6 +99,9 @@ class Request:
         arguments.pop("strip_prompt", None)  # of whoever asks
         require_verbose("verbose", arguments.get("verbose", 0))
         arguments |= {"seed": seed_of(seed), "stop": stop_of(stop), "processors": processors}
+        if arguments.get("draft") is not None:
+            check_draft(arguments["draft"], task, sampler, arguments.get("num_return", 1))
+            arguments["batch_size"] = 1  # texts take different numbers of steps
         return cls(sampler=sampler, **arguments)
 
     @property

@@ -45,7 +45,7 @@ class GPTNeoX(Decoder):
     """
 
     family = "gpt_neox"
-    tasks = ("causal_lm",)
+    tasks = ("causal_lm", "text_classification")
     arguments = (
         Decoder.arguments
         | rotary.ARGUMENTS

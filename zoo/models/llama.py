@@ -53,7 +53,7 @@ class Llama(Decoder):
     """
 
     family = "llama"
-    tasks = ("causal_lm",)
+    tasks = ("causal_lm", "text_classification")
     arguments = Decoder.arguments | {
         "num_kv_heads": Integer(1, 2**12),
         "head_dim": Integer(1, 2**12),

@@ -67,7 +67,7 @@ class Task(Quantizes, Runs, backend.Trainer, TokenModel):
 
     def usual_optimizer(self):
         """The optimizer that `compile` takes for "auto"."""
-        return optimizers.for_fine_tuning()
+        return optimizers.for_fine_tuning(self.backbone.hidden_dim)
 
     def usual_loss(self):
         """The loss that `compile` takes for "auto"; None for a task that computes its own."""

@@ -1,36 +1,28 @@
 """Causal language models: trained to predict the next token, used to continue a text."""
 
-from typing import Any
-
 import keras
 import numpy as np
-from keras import ops
 
 from zoo.arguments import LENGTH, Boolean
-from zoo.backends import backend
 from zoo.data.batches import Examples, FullRows, RowBatches
 from zoo.data.checks import check_labels, check_token_ids
 from zoo.data.labels import checked_weights, refuse_labels
 from zoo.data.rows import checked_rows, with_tokens
-from zoo.data.sources import texts_of
 from zoo.data.texts import NothingToLearn
-from zoo.generation import Beam, Request
-from zoo.generation.decoder import context_length
-from zoo.layers import token_nats
+from zoo.generation import Request
+from zoo.generation.readers import context_length
 from zoo.models.base import Backbone, token_inputs
 from zoo.objectives import PackedCausalLM, next_token_rows, packed_batches
 from zoo.tasks.chatting import CHAT_TEMPLATE, ChattingTask
 from zoo.tasks.language_model import LanguageModel
+from zoo.tasks.scoring import ScoringTask
 from zoo.tasks.stateful import StatefulRuns
-from zoo.tasks.windows import scored_arrays, windows_of
 from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came, with_starts
 from zoo.tokenizers import Tokenizer
 
-SCORE_BATCH = 8
-
 
 @keras.saving.register_keras_serializable("zoo")
-class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
+class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageModel):
     """A backbone and its tied head: token ids to logits of the next token.
 
     `fit`, `evaluate` and `predict` take strings, arrays or any Keras dataset. Strings are packed
@@ -90,7 +82,7 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
         self.chat_template = chat_template
         self.start_carrying()
         self.start_writing(sampler)
-        self._score = backend.compile_function(self, self._row_nats)
+        self.start_scoring()
         if sequence_length is not None and not 1 <= sequence_length <= backbone.max_length:
             raise ValueError(
                 f"sequence_length must be between 1 and the backbone's max_length of "
@@ -165,6 +157,7 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
         batch_size=BATCH_SIZE,
         verbose="auto",
         return_scores=False,
+        draft=None,
         **others,
     ):
         """Continue prompts.
@@ -190,6 +183,9 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
             verbose: 1 for a progress bar, 0 for none, `"auto"` for one after a few seconds.
             return_scores: bool, whether to return a `zoo.generation.Scored` in place of each text:
                 the text, its new tokens, and how likely each was.
+            draft: `"prompt"` to guess tokens from what the text so far has in common with itself,
+                or a smaller `zoo.CausalLM` of the same vocabulary. The model reads several guesses
+                at once: the text is the same, and comes sooner where guesses are right.
             **others: `temperature`, `top_k`, `top_p`, `min_p`, `typical_p`, `eta_cutoff` or
                 `repetition_penalty`, instead of a sampler that has them; `num_return_sequences`
                 for `num_return`; and, in any combination, what is asked beside the likelihood:
@@ -220,6 +216,7 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
             batch_size=batch_size,
             verbose=verbose,
             return_scores=return_scores,
+            draft=draft,
             others=others,
         )
         prompts, is_single, is_text = self.as_rows(prompts, "prompt", request)
@@ -239,6 +236,7 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
         seed=None,
         stop=None,
         truncate=False,
+        draft=None,
         **others,
     ):
         """Continue one prompt, yielding the text as it comes, never half a character.
@@ -253,17 +251,13 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
             seed=seed,
             stop=stop,
             truncate=truncate,
+            draft=draft,
             others=others,
             caller="stream",
         )
         prompts, is_single, is_text = self.as_rows(prompt, "prompt", request)
         if not is_single:
             raise ValueError(f"stream continues one prompt at a time; got {len(prompts)}.")
-        if isinstance(request.sampler, Beam):
-            raise ValueError(
-                "stream yields each token as it is chosen, but a beam search chooses at its end: "
-                f"use generate, or another sampler than {request.sampler!r}."
-            )
         (row,) = self._prompt_rows(prompts, is_text, request)
         return self.stream_row(row, request, is_text)
 
@@ -302,49 +296,6 @@ class CausalLM(ChattingTask, WritingTask, StatefulRuns, LanguageModel):
         if self.special_tokens.end is None and self.special_tokens.start is not None:
             return self.special_tokens.start
         return self.special_tokens.require("end", purpose)
-
-    def score(self, texts: Any, stride: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """How likely the model finds texts, each from its first token on.
-
-        Args:
-            texts: a list of strings.
-            stride: int, at most the context: a text that is longer is read in windows of the whole
-                context that are so many tokens apart, and each token is predicted in the first
-                window that holds it. None refuses such texts; a recurrent model needs no windows.
-
-        Returns:
-            `(nats, num_tokens)`: float32 and int32 arrays `(len(texts),)`. `nats` is the sum of
-            `-log p` over a text's tokens, the first predicted from the start of a text.
-
-        Raises:
-            ValueError: if a text does not fit into the context, and there is no `stride`.
-        """
-        self.require_tokenizer()
-        start = self.start_of_text("Scoring a text from its first token on")
-        rows = [[start, *ids] for ids in self.encode(texts_of(texts)[0])]
-        most = context_length(self.backbone)
-        windows = [
-            (i, window, num_scored)
-            for i, row in enumerate(rows)
-            for window, num_scored in windows_of(row, most, stride)
-        ]
-        windows.sort(key=lambda window: len(window[1]))
-        nats = np.zeros(len(rows), "float64")
-        while windows:
-            size = SCORE_BATCH if len(windows[-1][1]) <= self.backbone.max_length + 1 else 1
-            places, *batch = zip(*windows[-size:], strict=True)
-            np.add.at(nats, list(places), self._nats_of(*batch)[: len(places)])
-            del windows[-size:]
-        return nats.astype("float32"), np.array([len(row) - 1 for row in rows], "int32")
-
-    def _nats_of(self, rows, num_scored):
-        arrays = scored_arrays(rows, num_scored, SCORE_BATCH, context_length(self.backbone))
-        return ops.convert_to_numpy(self._score(*map(ops.convert_to_tensor, arrays)))
-
-    def _row_nats(self, token_ids, is_scored):
-        logits = self(token_ids[:, :-1], training=False)
-        nats = token_nats(token_ids[:, 1:], logits)
-        return ops.sum(ops.where(is_scored, nats, 0.0), axis=1)
 
     def get_config(self) -> dict:
         config = {name: getattr(self, name) for name in self.arguments}

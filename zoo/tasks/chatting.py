@@ -69,7 +69,13 @@ class ChattingTask:
         return self.stream_row(*self.fitted([row], request), request, is_text=True)
 
     def _chat_request(self, sampler, seed, stop, others, **asked):
-        return Request.make(self, sampler=sampler, seed=seed, stop=stop, others=others, **asked)
+        request = Request.make(self, sampler=sampler, seed=seed, stop=stop, others=others, **asked)
+        if request.num_return > 1:
+            raise ValueError(
+                f"{asked['caller']} gives one reply; got num_return={request.num_return}. Use "
+                "generate with model.encode_chat(messages) for several."
+            )
+        return request
 
     def encode_chat(self, messages, add_generation_prompt=True, **variables):
         """Token ids of a conversation, as the template writes it.

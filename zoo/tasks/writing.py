@@ -6,7 +6,7 @@ import numpy as np
 
 from zoo.data.sources import is_column, model_inputs, to_list
 from zoo.data.texts import filled, is_missing
-from zoo.generation import Decoder, Scored, generate, get_sampler, stream
+from zoo.generation import Beam, Decoder, Scored, generate, get_sampler, stream
 from zoo.generation.checks import check_ids
 from zoo.generation.scores import cut as cut_scores
 from zoo.generation.stopping import StopBuffer, cut_at_stop
@@ -61,6 +61,11 @@ class WritingTask:
 
     def stream_row(self, row, request, is_text):
         """Yield what follows a row: pieces of text that are certain, or ids."""
+        if isinstance(request.sampler, Beam):
+            raise ValueError(
+                "stream yields each token as it is chosen, but a beam search chooses at its end: "
+                f"use generate, or another sampler than {request.sampler!r}."
+            )
         token_ids = stream(self.decoder, row, request)
         return self._stream_text(token_ids, request.stop) if is_text else token_ids
 
@@ -109,23 +114,6 @@ def as_batch(prompts, what="prompt"):
     )
 
 
-def rows_of_encoding(encoding):
-    """The rows of what tokenizers of transformers give, a dict of ids and masks, without padding.
-
-    Anything else comes back as it is.
-    """
-    encoding = model_inputs(encoding)
-    token_ids, mask = encoding.get("token_ids"), encoding.get("padding_mask")
-    if token_ids is None:
-        return encoding
-    if mask is None or np.ndim(mask) != np.ndim(token_ids):
-        return token_ids
-    if np.ndim(mask) == 1:
-        token_ids, mask = [token_ids], [mask]
-    rows = zip(to_list(token_ids), to_list(mask), strict=True)
-    return [[one for one, is_real in zip(*row, strict=True) if is_real] for row in rows]
-
-
 def with_starts(found, starts):
     """Each text or list of ids with what it continues; its scores, if any, as `Scored`."""
 
@@ -141,6 +129,23 @@ def with_starts(found, starts):
 def emptied(few):
     """Empty texts in the place of what was written from an empty source."""
     return [Scored("", [], [], [], 0.0) if isinstance(one, Scored) else "" for one in few]
+
+
+def rows_of_encoding(encoding):
+    """The rows of what tokenizers of transformers give, a dict of ids and masks, without padding.
+
+    Anything else comes back as it is.
+    """
+    encoding = model_inputs(encoding)
+    token_ids, mask = encoding.get("token_ids"), encoding.get("padding_mask")
+    if token_ids is None:
+        return encoding
+    if mask is None or np.ndim(mask) != np.ndim(token_ids):
+        return token_ids
+    if np.ndim(mask) == 1:
+        token_ids, mask = [token_ids], [mask]
+    rows = zip(to_list(token_ids), to_list(mask), strict=True)
+    return [[one for one, is_real in zip(*row, strict=True) if is_real] for row in rows]
 
 
 def as_they_came(found, num_return, is_single):

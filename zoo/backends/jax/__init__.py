@@ -19,6 +19,7 @@ from zoo.backends.common import (
 from zoo.backends.data import adapt_batches, stop_tuning
 from zoo.backends.jax.compiling import compile_function, compile_loop
 from zoo.backends.jax.kernels import (
+    device_names,
     empty,
     head_gradients,
     int8_product,
@@ -39,6 +40,7 @@ __all__ = [
     "attention",
     "compile_function",
     "compile_loop",
+    "device_names",
     "empty",
     "from_numpy",
     "head_gradients",

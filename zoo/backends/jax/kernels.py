@@ -39,3 +39,8 @@ def take_rows(table, ids):
 def empty(shape, dtype):
     """A tensor of any values."""
     return ops.zeros(shape, dtype)
+
+
+def device_names():
+    """Names of the accelerators that arrays are on; none for a CPU."""
+    return [device.device_kind for device in jax.devices() if device.platform != "cpu"]

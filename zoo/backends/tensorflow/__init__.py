@@ -19,7 +19,14 @@ from zoo.backends.common import (
 from zoo.backends.head_gradients import head_gradients
 from zoo.backends.tensorflow.compiling import compile_function, compile_loop
 from zoo.backends.tensorflow.data import adapt_batches, stop_tuning
-from zoo.backends.tensorflow.kernels import attention, empty, lstm, take_rows, writes_attention_out
+from zoo.backends.tensorflow.kernels import (
+    attention,
+    device_names,
+    empty,
+    lstm,
+    take_rows,
+    writes_attention_out,
+)
 from zoo.backends.tensorflow.training import Trainer
 
 COMPILES_EACH_SHAPE = False
@@ -33,6 +40,7 @@ __all__ = [
     "attention",
     "compile_function",
     "compile_loop",
+    "device_names",
     "empty",
     "from_numpy",
     "head_gradients",

@@ -49,3 +49,10 @@ def empty(shape, dtype):
 
 
 lstm = None  # XLA on TensorFlow has no kernel to call: `rnn` reads step by step
+
+
+def device_names():
+    """Names of the accelerators that tensors are on; none for a CPU."""
+    devices = tf.config.list_physical_devices("GPU")
+    details = map(tf.config.experimental.get_device_details, devices)
+    return [one.get("device_name", "GPU") for one in details]

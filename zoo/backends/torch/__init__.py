@@ -7,6 +7,7 @@ from zoo.backends.torch.compiling import compile_function, compile_loop
 from zoo.backends.torch.head_gradients import head_gradients
 from zoo.backends.torch.kernels import (
     attention,
+    device_names,
     empty,
     from_numpy,
     hide,
@@ -35,6 +36,7 @@ __all__ = [
     "attention",
     "compile_function",
     "compile_loop",
+    "device_names",
     "empty",
     "from_numpy",
     "head_gradients",

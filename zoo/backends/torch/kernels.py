@@ -97,3 +97,8 @@ def from_numpy(array):
     if array.dtype == ml_dtypes.bfloat16:
         return ops.convert_to_tensor(array)
     return torch.from_numpy(array)
+
+
+def device_names():
+    """Names of the accelerators that tensors are on; none for a CPU."""
+    return [torch.cuda.get_device_name()] if torch.cuda.is_available() else []

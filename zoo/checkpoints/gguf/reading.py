@@ -1,5 +1,6 @@
 """A GGUF file as a preset: its config, its tokenizer and its weights."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from zoo.checkpoints.gguf.rotary import FACTORS
 from zoo.checks import shown
 from zoo.hub import GGUF, suggestion
 from zoo.shared_weights import warn_of_new_heads
+from zoo.sizes import count_parameters
 from zoo.tasks.chatting import CHAT_TEMPLATE
 from zoo.tokenizers import SpecialTokens, Tokenizer
 
@@ -33,6 +35,7 @@ def read_config(path):
     with gguf.GgufFile(path) as file:
         family = family_of(file)
         config = preset_config(describe(file, family), family, "causal_lm", path)
+        check_size(config, file)
         template = file.metadata.get(TEMPLATE)
     if template is not None:
         if not CHAT_TEMPLATE.fits(template):
@@ -41,6 +44,17 @@ def read_config(path):
             )
         config["task_arguments"]["chat_template"] = template
     return config
+
+
+def check_size(config, file):
+    """Before anything is allocated: the file has as many numbers as it describes."""
+    described = count_parameters(config)
+    held = sum(math.prod(file.shape(name)) for name in file.names)
+    if held < described:
+        raise ValueError(
+            f"{file.path} must hold the {described:,} numbers that its metadata describes; got "
+            f"{held:,}. Fetch it again."
+        )
 
 
 def family_of(file):
