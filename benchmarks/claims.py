@@ -11,6 +11,10 @@ LIBRARIES = {
     "plain_torch": "plain PyTorch, compiled",
     "keras": "Keras layers",
     "plain_lstm": "torch.nn.LSTM",
+    "ctranslate2": "CTranslate2",
+    "ctranslate2_int8": "CTranslate2, int8",
+    "zoo_int8": "zoo, int8",
+    "zoo_int4": "zoo, int4",
 }
 
 
@@ -114,6 +118,27 @@ def _on_pairs(claim, measure, targets):
     return _rows(claim, "tokens_per_second", "seq2seq_small", measure, targets)
 
 
+def _decoding(claim, sizes, measure):
+    """Float against CTranslate2's float, int8 on PyTorch against its int8 and our float."""
+
+    def series(library, backend="torch"):
+        return Series(library, backend, sizes, measure)
+
+    def row(backend, against, ours, peers, target):
+        metric = "tokens_per_second"
+        return Row(claim, backend, against, metric, ours, peers, at_least=target)
+
+    floats = {backend: (series("zoo", backend),) for backend in BACKENDS}
+    theirs, whole = (series("ctranslate2"),), (series("zoo_int8"),)
+    return [
+        *(row(backend, "ctranslate2", ours, theirs, 0.7) for backend, ours in floats.items()),
+        row("best", "ctranslate2", sum(floats.values(), ()), theirs, 1.0),
+        row("torch-int8", "ctranslate2_int8", whole, (series("ctranslate2_int8"),), 0.5),
+        row("torch-int8", "zoo", whole, floats["torch"], 3.0),
+        row("torch-int4", "zoo", (series("zoo_int4"),), floats["torch"], 1.0),
+    ]
+
+
 def _tokenising(peer, target):
     ours = Series("zoo", "torch", "gpt_small", "tokenise")  # which backend makes no difference
     metric = "megabytes_per_second"
@@ -164,6 +189,11 @@ CLAIMS = {
         _on_every_backend(2.0) | {("torch", "transformers"): 1.5},
     ),
     "seq2seq-beam": _on_pairs("seq2seq-beam", "translate_beam", _everywhere(1.0)),
+    "decode-1": _decoding("decode-1", "gpt_small", "generate_one"),
+    "decode-16": _decoding("decode-16", "gpt_small", "generate_many"),
+    "decode-1-large": _decoding("decode-1-large", "gpt2", "generate_one"),
+    "translate": _decoding("translate", "seq2seq_small", "translate"),
+    "beam": _decoding("beam", "seq2seq_small", "translate_beam"),
     "lstm-train": _rows(
         "lstm-train",
         "tokens_per_second",
@@ -184,6 +214,11 @@ ON_REQUEST = (
     "seq2seq-train",
     "seq2seq-translate",
     "seq2seq-beam",
+    "decode-1",
+    "decode-16",
+    "decode-1-large",
+    "translate",
+    "beam",
     "lstm-train",
 )
 

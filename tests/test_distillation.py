@@ -1,5 +1,7 @@
 """A student that learns from a teacher: losses by their formulas, and what fit does to both."""
 
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from tests.distilled import (
     numpy_losses,
 )
 from tests.models import TEXTS, tiny_backbone, tiny_gpt, tiny_transformer, with_weights, word_pieces
+from zoo.layers import watch
 
 METHODS = {
     "hinton": lambda: hinton(temperature=3.0, hard=0.3),
@@ -74,6 +77,43 @@ def test_distilberts_losses_are_those_of_masked_tokens():
 def log_softmax(x):
     x = x - x.max(axis=-1, keepdims=True)
     return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
+
+
+def test_labels_that_go_together_are_sigmoids():
+    student, teacher = (
+        with_weights(
+            zoo.TextClassifier(
+                tiny_backbone(), word_pieces(), ["a", "b", "c"], "mean", problem="multi_label"
+            ),
+            scale,
+        )
+        for scale in (0.2, 0.3)
+    )
+    logs = losses_of(Distiller(student, teacher, hinton(temperature=2.0, hard=0.0)), PARTS)
+    q, p = (1 / (1 + np.exp(-m.predict(PARTS).astype("float64") / 2)) for m in (student, teacher))
+    nats = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+    assert logs["soft_targets"] == pytest.approx(4 * nats.mean(), rel=2e-4)
+
+
+def test_a_watcher_sees_what_its_own_thread_calls():
+    block = tiny_backbone().blocks[0]
+    x = np.ones((1, 3, 16), "float32")
+    seen = {}
+
+    def call():
+        block(x)
+
+    with watch() as outer:
+        thread = threading.Thread(target=call)
+        thread.start()
+        thread.join()
+        with watch() as inner:
+            seen["left"] = block(x)
+        assert not outer
+        block.attention(x)
+    assert inner[block]["left"] is seen["left"]
+    assert set(outer) == {block.attention}
+    assert outer[block.attention]["query"].shape == (1, 3, 2, 8)
 
 
 def twins(task):

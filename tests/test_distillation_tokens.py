@@ -137,6 +137,10 @@ def masked():
     return zoo.MaskedLM(tiny_backbone(), word_pieces())
 
 
+def numbers():
+    return zoo.TextClassifier(tiny_backbone(), word_pieces(), ["x"], problem="regression")
+
+
 BAD = {
     "temperature": (lambda: hinton(temperature=0), "temperature must be above 0; got 0"),
     "hard": (lambda: hinton(hard=1.5), "hard must be from 0 to 1; got 1.5"),
@@ -176,6 +180,10 @@ BAD = {
     "embedder": (
         lambda: Distiller(*(zoo.TextEmbedder(tiny_backbone()) for _ in "ab"), SoftTargets()),
         "gives vectors and no logits.* Use SentenceVectors",
+    ),
+    "numbers": (
+        lambda: Distiller(*(numbers() for _ in "ab"), hinton()),
+        "Soft targets are of labels, and a model of plain numbers has none",
     ),
     "labels": (
         lambda: Distiller(

@@ -6,17 +6,24 @@ import sys
 import keras
 import numpy as np
 import pytest
-from zoo.training import corpora, pretrained
+from zoo.training import corpora, labelled, pretrained
 from zoo.training.aligned_rows import AlignedRows, MaskedAlignedBatches
 from zoo.training.distillation import prune_vocabulary
 from zoo.training.distillation.alignment import Aligner
 from zoo.training.recipes import bert_small_distilled as recipe
+from zoo.training.recipes import distillation
 
 import zoo
 from tests.models import TEXTS, tiny_backbone, with_weights, word_pieces
 from zoo.models import BERT
 
 TEXT = " ".join([*TEXTS[:2], "Nobody spoke. The captain laughed. The sea was grey."] * 6)
+
+
+def run(module, monkeypatch, *arguments):
+    keras.utils.clear_session()  # as in a process of its own
+    monkeypatch.setattr(sys, "argv", ["recipe", *map(str, arguments)])
+    module.main()
 
 
 def small():
@@ -95,21 +102,34 @@ def test_the_recipe_runs_and_goes_on(monkeypatch, tmp_path, capsys):
     where = ("--data", tmp_path / "data", "--output", tmp_path / "runs", "--quick")
     where += ("--length", 24, "--dtype", "float32")
 
-    def run(*arguments):
-        keras.utils.clear_session()  # as in a process of its own
-        monkeypatch.setattr(sys, "argv", ["recipe", *map(str, arguments)])
-        recipe.main()
-
-    run("data", *where)
-    run("train", *where, "--until", 4)
-    run("train", *where)
+    run(recipe, monkeypatch, "data", *where)
+    run(recipe, monkeypatch, "train", *where, "--until", 4)
+    run(recipe, monkeypatch, "train", *where)
     assert "from step 4" in capsys.readouterr().out
     log = (tmp_path / "runs/quick/log.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in log] == [4, 8]
-    run("publish", *where)
+    run(recipe, monkeypatch, "publish", *where)
     preset = tmp_path / "runs/quick/preset"
     card = (preset / "README.md").read_text()
     assert "| gutenberg |" in card
     assert "Spearman's correlation" in card
     assert zoo.load(preset).backbone.get_config()["num_layers"] == 4
     assert zoo.load(preset, task="embedding").encode("the sea").shape == (16,)
+
+
+@pytest.mark.slow_to_compile
+def test_methods_are_compared(monkeypatch, tmp_path, capsys):
+    teacher = with_weights(zoo.TextEmbedder(tiny_backbone(num_layers=2), word_pieces()))
+    zoo.save(teacher, tmp_path / "teacher")
+    monkeypatch.setattr(pretrained, "fetch", lambda name: tmp_path / "teacher")
+    part = ["the sea was calm", "it was late", "nobody spoke"], ["pos", "neg", "neg"]
+    parts = {"train": part, "valid": part, "test": part}
+    monkeypatch.setattr(labelled, "load", lambda name: dict(parts))
+    where = ("--output", tmp_path / "runs", "--layers", 1, "--epochs", 1, "--seeds", 1)
+    run(distillation, monkeypatch, *where, "--method", "tinybert")
+    run(distillation, monkeypatch, *where, "--method", "labels", "--augment", "easy")
+    out = capsys.readouterr().out
+    assert "attention_scores" in out
+    for method in ("tinybert", "labels"):  # one teacher for both
+        assert f"{method}: accuracy " in out
+    assert out.count("teacher {") == 1

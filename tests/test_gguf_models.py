@@ -8,10 +8,11 @@ from keras import ops
 
 import zoo
 from tests import models
+from tests import test_sentencepiece as spm
 from tests.models import VOCAB_SIZE, with_weights
 from zoo.checkpoints.formats.gguf import GgufFile, write
 from zoo.tensors import InMemory
-from zoo.tokenizers import BytePairTokenizer, SpecialTokens
+from zoo.tokenizers import BytePairTokenizer, SpecialTokens, Tokenizer
 
 theirs = pytest.importorskip("gguf")
 
@@ -39,6 +40,9 @@ BACKBONES = {
     ),
     "qwen3": lambda: zoo.models.Llama(
         **SIZES, num_heads=4, num_kv_heads=2, head_dim=10, qk_norm=True, tied=False
+    ),
+    "smollm3": lambda: zoo.models.Llama(
+        **{**SIZES, "num_layers": 5}, num_heads=4, rotary_pattern=[True, True, True, False]
     ),
     "gpt2": lambda: zoo.models.GPT(**SIZES, num_heads=4, mlp_dim=40, dropout=0.0),
 }
@@ -116,6 +120,39 @@ def test_special_tokens_and_the_start_of_texts_are_kept(tmp_path):
     assert again.begun(again.encode(["a", ""])) == [[0, *tokenizer.encode("a")], [0]]
 
 
+@pytest.mark.backend_free
+@pytest.mark.parametrize("spelled_by", ["normalizer", "pre_tokenizer", "no prefix"])
+def test_pieces_of_sentencepiece_are_written_with_scores(spelled_by, tmp_path):
+    contents = json.loads(spm.sentencepiece.to_json(spm_model()))
+    steps = contents["normalizer"]["normalizers"]
+    if spelled_by == "pre_tokenizer":  # as newer versions of transformers write it
+        contents["normalizer"] = None
+        spells = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first"}
+        contents["pre_tokenizer"] = {**spells, "split": False}
+    if spelled_by == "no prefix":
+        contents["normalizer"]["normalizers"] = [s for s in steps if s["type"] != "Prepend"]
+        del contents["decoder"]["decoders"][-1]
+    tokenizer = Tokenizer.from_json(json.dumps(contents))
+    sizes = {**SIZES, "vocab_size": tokenizer.vocab_size + 5, "num_heads": 4}
+    model = zoo.CausalLM(zoo.models.Llama(**sizes), tokenizer)
+    zoo.save(model, tmp_path / "mine.gguf", format="gguf")
+    read = theirs.GGUFReader(tmp_path / "mine.gguf")
+    assert read.get_field("tokenizer.ggml.model").contents() == "llama"
+    types = read.get_field("tokenizer.ggml.token_type").contents()
+    assert [types.count(kind) for kind in (2, 5, 6)] == [1, 5, 256]
+    again = zoo.load(tmp_path / "mine.gguf").tokenizer
+    lines = [
+        line for line in spm.LINES if spelled_by != "pre_tokenizer" or line[:1] not in " \u2581"
+    ]
+    ids = tokenizer.encode(lines)
+    assert again.encode(lines) == ids
+    assert again.decode(ids) == tokenizer.decode(ids)
+
+
+def spm_model():
+    return spm.sentencepiece.parse(spm.train(**spm.MODELS["llama"]), "m.model")
+
+
 # Refusals
 
 
@@ -134,7 +171,7 @@ def test_special_tokens_and_the_start_of_texts_are_kept(tmp_path):
             lambda: zoo.CausalLM(
                 zoo.models.GPTNeoX(**SIZES, num_heads=2, rotary_dim=4), models.tokenizer()
             ),
-            "model of llama, qwen2, qwen3, gpt2, and this CausalLM over a GPTNeoX is none",
+            "model of llama, qwen2, qwen3, smollm3, gpt2, and this CausalLM over a GPTNeoX",
         ),
         (
             lambda: zoo.MaskedLM(models.tiny_backbone(), models.word_pieces()),

@@ -11,7 +11,8 @@ from safetensors.numpy import load_file, save_file
 
 import zoo
 from tests.models import tiny_gpt
-from zoo import manifest
+from tests.test_hostile_files import mutant, outcome
+from zoo import checkpoints, manifest
 
 SECONDS = 1
 MISSING = object()
@@ -186,3 +187,40 @@ def test_people_may_edit_what_is_for_people(tmp_path):
     zoo.load(folder)
     zoo.save(tiny_gpt(), folder)
     assert "notes.txt" not in (folder / manifest.NAME).read_text()
+
+
+# Mutants
+
+
+def described(folder):
+    """All that the small files of a folder say of a model, without making one."""
+    manifest.check(folder)
+    config = checkpoints.read_config(folder)
+    tokenizer = checkpoints.read_tokenizer(folder)
+    vocab_size = config["backbone"]["vocab_size"]
+    return config, tokenizer, checkpoints.read_special_tokens(folder, tokenizer, vocab_size)
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    "file",
+    ["config.json", "generation_config.json", "tokenizer_config.json", "manifest.json"],
+)
+def test_mutants_are_refused_or_describe_a_model(folder, file, request):
+    count = 10_000 if request.config.getoption("everywhere") else 300
+    rng = np.random.default_rng(0)
+    (folder / "model.safetensors").unlink()
+    manifest.write(folder)
+    sound, refused = (folder / file).read_bytes(), 0
+    if file != manifest.NAME:  # which would tell
+        (folder / manifest.NAME).unlink()
+    described(folder)
+    for _ in range(count):
+        data = mutant(sound, rng)
+        (folder / file).write_bytes(data)
+        start = time.process_time()
+        found, error = outcome(described, folder)
+        assert time.process_time() - start < SECONDS
+        refused += error is not None
+        assert found is not None or str(folder) in error, (data, error)
+    assert count > refused > count / 10

@@ -13,8 +13,11 @@ import pytest
 
 import zoo
 from tests.models import VOCAB_SIZE, tiny_gpt, with_weights
+from tests.test_hostile_files import mutant, outcome
 from tests.test_sentencepiece import train
 from zoo import manifest
+from zoo.checkpoints.keras_hub.reading import read_config
+from zoo.checkpoints.keras_hub.weights import HubTensors
 from zoo.checkpoints.pieces import read_fairseq, read_marian, read_pieces
 
 pytestmark = pytest.mark.backend_free
@@ -177,6 +180,31 @@ def test_all_tables_have_a_sound_preset(sound):
     """The cases above fail for their change alone."""
     assert isinstance(zoo.load(sound / "gpt"), zoo.CausalLM)
     assert list(zoo.load(sound / "bert").labels) == ["no", "yes"]
+
+
+def read_all(folder):
+    with HubTensors(folder) as tensors:
+        return read_config(folder), [tensors.read(name) for name in tensors.names]
+
+
+def test_mutants_are_refused_or_read(sound, tmp_path, request):
+    """Without the manifest, which knows of every changed byte."""
+    folder = tmp_path / "gpt"
+    shutil.copytree(sound / "gpt", folder)
+    (folder / manifest.NAME).unlink()
+    rng, refused = np.random.default_rng(0), 0
+    count = 10_000 if request.config.getoption("everywhere") else 300
+    for name in (WEIGHTS, "config.json", "task.json"):
+        data = (folder / name).read_bytes()
+        for _ in range(count // 3):
+            (folder / name).write_bytes(mutant(data, rng))
+            _, error = outcome(read_all, folder)
+            if error is not None:
+                refused += 1
+                assert name in error, error
+                assert len(error) < 1500
+        (folder / name).write_bytes(data)
+    assert refused > count / 10
 
 
 MARIAN = {"source.spm": train(), "target.spm": train()}

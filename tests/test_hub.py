@@ -1,5 +1,6 @@
 """Models of a hub: fetched, pinned, refused in words, and pushed."""
 
+import errno
 import json
 
 import numpy as np
@@ -120,6 +121,16 @@ def test_a_file_of_another_size_or_content_is_refused(server):
         zoo.load("hf://me/changed")
     server.changed.clear()
     zoo.load("hf://me/changed")  # it was removed
+
+
+def test_a_full_disk_is_said(server, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("huggingface_hub.file_download._download_to_tmp_and_move", full)
+    with pytest.raises(OSError, match=r"me/tiny was not fetched: the disk is full\.") as caught:
+        zoo.load(f"hf://{NAME}")
+    assert caught.value.errno == errno.ENOSPC
 
 
 @pytest.mark.parametrize("how", ["shards", "bin", "nothing"])

@@ -119,6 +119,24 @@ def test_goes_out(pair, tmp_path):
     zoo.save(ours, tmp_path / "mine", format="keras_hub")  # it may be replaced
 
 
+def test_shards_come_in(tmp_path):
+    theirs = with_weights(backbone("GPT2"), 0.3)
+    theirs.save_to_preset(str(tmp_path), max_shard_size=3e-6)
+    assert len(list(tmp_path.glob("model_0*.weights.h5"))) > 1
+    assert_same(zoo.load(tmp_path), theirs)
+
+
+def test_bfloat16_comes_in(tmp_path):
+    theirs = with_weights(backbone("Roberta", dtype="bfloat16"), 0.3)
+    theirs.save_to_preset(str(tmp_path))
+    ours = zoo.load(tmp_path)
+    table = theirs.token_embedding.embeddings
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(ours.backbone.token_embedding.embeddings),
+        ops.convert_to_numpy(ops.cast(table, "float32")),
+    )
+
+
 # Texts
 
 VOCABULARY = {"<|endoftext|>": 0, "<s>": 1, "<pad>": 2, "</s>": 3, "<mask>": 4, "<unk>": 5}

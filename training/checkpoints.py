@@ -8,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from zoo.backends import backend
+from zoo.backends.world import WORLD
 from zoo.files import replacing
 
 OWN_RANDOM = "random/backend/"  # a backend's own generators, which another backend does not have
@@ -46,6 +47,8 @@ def arrays_of(model):
     """`{name: array}` of all that a training run is made of, copied off the device."""
     with model.weights_lock:
         values = {name: keras.ops.convert_to_numpy(v.value) for name, v in _state(model).items()}
+        metrics = [name for name in values if name.startswith(METRICS)]
+        values |= dict(zip(metrics, model.metrics_in_world(), strict=True))
         values |= {OWN_RANDOM + name: state for name, state in backend.random_state().items()}
         return {name: np.array(array, order="C") for name, array in values.items()}
 
@@ -81,6 +84,8 @@ def put_passing(model, arrays, source):
     state = {n: v for n, v in _state(model).items() if n.startswith(PASSING)}
     given = {n: a for n, a in arrays.items() if n.startswith(PASSING)}
     own = {n: a for n, a in given.items() if not n.startswith(OWN_RANDOM)}
+    if WORLD.rank:  # what all had measured is with the first
+        own |= {n: np.zeros_like(a) for n, a in own.items() if n.startswith(METRICS)}
     _assign(state, own, source, "set of metrics")
     _set_random(arrays)
 

@@ -10,6 +10,8 @@ import numpy as np
 from zoo.training.checkpoint_folders import newest_state, write_state
 from zoo.training.checkpoints import arrays_of, put_arrays, put_passing, put_random
 
+from zoo.backends import backend
+from zoo.backends.world import WORLD
 from zoo.data.texts import user_level
 from zoo.folders import checked_path, fcntl, try_lock
 from zoo.tasks.resuming import Resumes
@@ -133,6 +135,9 @@ class Checkpoint(Resumes):
         self._found = None
 
     def _is_due(self):
+        return backend.tell_all(self._is_due_here())  # the clocks of processes differ
+
+    def _is_due_here(self):
         step, moment = self._kept
         if self._writing is not None and not self._writing.done():
             return False
@@ -160,9 +165,10 @@ class Checkpoint(Resumes):
             "random": random.getstate(),
         }
         self._kept = self.step, time.monotonic()
-        self._writing = self._writer.submit(
-            write_state, self.folder, self.step, arrays, state, self.keep
-        )
+        if WORLD.rank == 0:
+            self._writing = self._writer.submit(
+                write_state, self.folder, self.step, arrays, state, self.keep
+            )
 
     def wait(self):
         """Let the writing end; say what stopped it, and go on: older states are unchanged."""
@@ -176,7 +182,7 @@ class Checkpoint(Resumes):
 
     def _lock(self):
         folder = self.folder.resolve()
-        if folder in _HELD:
+        if folder in _HELD or WORLD.rank:
             return
         lock = folder / LOCK  # the folder's own is taken while a state is put into it
         lock.touch()

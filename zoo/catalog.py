@@ -3,6 +3,7 @@
 from zoo import hub
 from zoo.config import choose, read_config
 from zoo.models import FAMILIES
+from zoo.short_names import SHORT_NAMES
 from zoo.sizes import count_parameters
 from zoo.tasks import TASKS
 
@@ -24,7 +25,8 @@ def list_presets(family: str | None = None, task: str | None = None) -> list[dic
 
     Returns:
         A list of dicts: name, family, task, parameters (int), disk_bytes (int), weights (bool,
-        whether trained ones are there), source, licence, metric (str or None).
+        whether trained ones come with the package), download (the model of the hub that `zoo.load`
+        fetches where they do not), source, licence, metric (str or None).
 
     Raises:
         ValueError: there is no such family or task.
@@ -34,7 +36,8 @@ def list_presets(family: str | None = None, task: str | None = None) -> list[dic
             choose(what, name, table, "zoo.list_presets")
     rows = sorted(map(describe, hub.bundled()), key=lambda row: row["parameters"])
     rows = [row for row in rows if family in (None, row["family"]) and task in (None, row["task"])]
-    show(rows)
+    others = [name for name in SHORT_NAMES if name not in hub.bundled()]
+    show(rows, others if (family, task) == (None, None) else [])
     return rows
 
 
@@ -47,13 +50,19 @@ def describe(name):
         "task": config["task"],
         "parameters": count_parameters(config),
         "disk_bytes": sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
-        "weights": (folder / hub.WEIGHTS_NAME).exists(),
+        "weights": hub.has_weights(name),
+        "download": None if hub.has_weights(name) else SHORT_NAMES.get(name),
         **{fact: config["card"].get(fact) for fact in CARD_FACTS},
     }
 
 
-def show(rows):
-    """Print rows as a table, a line of 80 columns each; more facts where there is room."""
+def show(rows, others):
+    """Print rows as a table, a line of 80 columns each; more facts where there is room.
+
+    Args:
+        rows: those of `list_presets`.
+        others: short names of models of the hub, which are printed below.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -66,10 +75,13 @@ def show(rows):
     for column in columns:
         table.add_column(column, no_wrap=True, justify="right" if column == "size" else "left")
     for row in rows:
-        there = row["metric"] or "trained" if row["weights"] else "no weights"
+        there = "fetched by zoo.load" if row["download"] else "no weights"
+        there = row["metric"] or "trained" if row["weights"] else there
         texts = {**row, "size": rounded(row["parameters"]), "measured": there}
         table.add_row(*(texts[column] or "" for column in columns))
     console.print(table)
+    if others:
+        console.print(f"From the hub, by short names: {', '.join(others)}.", highlight=False)
 
 
 def rounded(count):

@@ -1,5 +1,6 @@
 """From the name of a preset to a folder, or a GGUF file, on this machine."""
 
+import contextlib
 import difflib
 import importlib.resources
 import os
@@ -57,7 +58,11 @@ def resolve(name, revision=None, with_weights=False):
         refuse_revision(name, revision)
         return bundled_folder() / text
     if isinstance(name, str) and text in SHORT_NAMES:
-        return fetch(SHORT_NAMES[text], revision, with_weights)
+        hint = (
+            f" zoo.load({text!r}, weights=False) makes it with random ones." if is_bundled else ""
+        )
+        with explained(f"The weights of {text!r} are on the hub.", hint):
+            return fetch(SHORT_NAMES[text], revision, with_weights)
     if isinstance(name, str) and not is_path(text):
         raise ValueError(
             f"No preset named {name[:80]!r}. {suggestion(name, [*bundled(), *SHORT_NAMES])}"
@@ -70,14 +75,23 @@ def resolve(name, revision=None, with_weights=False):
             "zoo.save(model, folder) writes one."
         )
     if isinstance(name, str) and HUB_NAME.fullmatch(text) and text[0] not in ".~":
-        try:
+        with explained(f"No preset folder at {text!r}, and none on the hub."):
             return fetch(text, revision, with_weights)
-        except OSError as error:
-            kind = type(error)
-            raise kind(f"No preset folder at {text!r}, and none on the hub. {error}") from None
     raise FileNotFoundError(
         f"No preset folder at {text!r}. Check the path; zoo.save(model, folder) makes one."
     )
+
+
+@contextlib.contextmanager
+def explained(before, after=""):
+    """Say why something is fetched, if that fails."""
+    try:
+        yield
+    except OSError as error:
+        kind = type(error)
+        plain = kind(f"{before} {error}{after}")
+        plain.errno = error.errno
+        raise plain from None
 
 
 def fetch(text, revision, with_weights):

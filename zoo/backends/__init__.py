@@ -19,6 +19,8 @@ is claimed, in the tests, TF32 is off; see tests/conftest.py.
     empty, from_numpy                   tensors without initial values, or with given ones
     no_gradients                        a context that keeps nothing for a backward pass
     Trainer                             training steps that are functions of their arguments
+    distribute, agree, tell_all         several processes or devices that train one model
+    require_distribution                refuses processes that know nothing of each other
     device_names                        of the accelerators that are computed on
     random_state, set_random_state      what is drawn from beside Keras' seed generators
     adapt_batches, stop_tuning          batches as Keras reads them best on this backend

@@ -6,6 +6,8 @@ import itertools
 from keras.src.trainers.data_adapters import data_adapter_utils
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
+from zoo.backends.world import share
+
 
 class BatchesAdapter(DataAdapter):
     """What Keras asks of data, by a function that starts a pass over the batches.
@@ -30,7 +32,10 @@ class BatchesAdapter(DataAdapter):
         self._has_started = False
 
     def batches(self):
-        """A pass over the batches."""
+        """A pass over this process's share of the batches."""
+        return map(share, self._batches())
+
+    def _batches(self):
         if self._has_started:
             while self._looked_at:
                 yield self._looked_at.pop(0)

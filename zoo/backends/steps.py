@@ -42,6 +42,8 @@ class Steps:
 
     def num_averaged(self, x, y, sample_weight):
         """What the loss of a batch is a mean over: how much it weighs in the loss of an epoch."""
+        if sample_weight is not None and not isinstance(sample_weight, (dict, list, tuple)):
+            return ops.sum(ops.cast(sample_weight, "float32"))
         return ops.shape(next(part for part in keras.tree.flatten(x) if part is not None))[0]
 
     @property
@@ -76,7 +78,15 @@ class Steps:
 
     def weighing(self, x, y, sample_weight):
         """A context in which the optimizer knows how much the batch of its gradients weighs."""
-        return batch_of(self.num_averaged(x, y, sample_weight))
+        return batch_of(self.num_in_world(x, y, sample_weight))
+
+    def metrics_in_world(self):
+        """Arrays of all metrics' variables, of the whole batches so far."""
+        return [ops.convert_to_numpy(variable.value) for variable in self.metrics_variables]
+
+    def num_in_world(self, x, y, sample_weight):
+        """`num_averaged` of the whole batch, where this process or device has a part of it."""
+        return self.num_averaged(x, y, sample_weight)
 
     def speed_up(self, optimizer):
         """Let an optimizer take its fastest way on this backend."""

@@ -150,6 +150,8 @@ class Reader:
     def read_as(self, name, dtype):
         """A tensor, rounded or widened to a dtype."""
         array = self.read(name)
+        if array.dtype == dtype:
+            return array
         with np.errstate(over="ignore"):
             rounded = array.astype(dtype, copy=False)
         if not is_finite(rounded):

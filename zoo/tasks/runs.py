@@ -6,7 +6,9 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from zoo.backends import backend
 from zoo.backends.buckets import bucket, pad_rows
+from zoo.backends.world import WORLD
 from zoo.checks import require_flag, require_whole
 from zoo.data.arguments import check_run
 from zoo.data.batches import Batches
@@ -16,7 +18,8 @@ from zoo.data.streams import Reader, chunks, is_of_ids, with_first
 from zoo.files import is_path
 from zoo.tasks.epochs import Epochs, Progress, with_epochs
 from zoo.tasks.reading import BATCH_SIZE, Reads
-from zoo.tasks.resuming import check_places, keeper_of, resumed
+from zoo.tasks.resuming import check_places, keeper_of, resumed, with_places
+from zoo.tasks.spreading import of_rank, spread
 
 
 class Runs(Reads):
@@ -74,6 +77,7 @@ class Runs(Reads):
             validation_steps=validation_steps,
             validation_batch_size=validation_batch_size,
         )
+        backend.require_distribution()
         keeper, callbacks = keeper_of(callbacks)
         if keeper is not None:
             check_places(x)
@@ -94,6 +98,9 @@ class Runs(Reads):
             trained, held_out = self.split_feed(data, validation_split, held_out_size, how)
         else:
             trained = self.feed(*data, **how)
+        if WORLD.is_distributed:
+            trained, held_out = spread(self, trained, held_out, how["epochs"], steps_per_epoch)
+            callbacks, verbose = of_rank(callbacks, verbose)
         if keeper is not None:
             trained, initial_epoch = resumed(keeper, self, trained, how["epochs"], steps_per_epoch)
         epochs_told = Epochs(trained.pop("reading", None), held_out.pop("reading", None))
@@ -134,6 +141,8 @@ class Runs(Reads):
             )
             feed = self.feed(x, y, sample_weight, training=False, batch_size=batch_size)
             feed.pop("shuffle", None)
+            if WORLD.is_distributed:
+                feed, verbose = with_places(feed, 0, steps), verbose if WORLD.rank == 0 else 0
             callbacks = with_epochs(callbacks, Epochs(tested=feed.pop("reading", None)), self)
         return super().evaluate(
             **feed, verbose=verbose, steps=steps, callbacks=callbacks, return_dict=return_dict

@@ -19,6 +19,7 @@ from zoo.backends.common import (
 from zoo.backends.head_gradients import head_gradients
 from zoo.backends.tensorflow.compiling import compile_function, compile_loop
 from zoo.backends.tensorflow.data import adapt_batches, stop_tuning
+from zoo.backends.tensorflow.distribution import agree, distribute, require_distribution, tell_all
 from zoo.backends.tensorflow.kernels import (
     attention,
     device_names,
@@ -37,10 +38,12 @@ __all__ = [
     "WRITES_SAVED_MODELS",
     "Trainer",
     "adapt_batches",
+    "agree",
     "attention",
     "compile_function",
     "compile_loop",
     "device_names",
+    "distribute",
     "empty",
     "from_numpy",
     "head_gradients",
@@ -53,11 +56,13 @@ __all__ = [
     "random_state",
     "recompute",
     "reorder_rows",
+    "require_distribution",
     "rnn",
     "set_random_state",
     "stop_tuning",
     "sum_by_column",
     "take_rows",
+    "tell_all",
     "write_rows",
     "writes_attention_out",
 ]

@@ -8,6 +8,8 @@ from keras.src.losses.loss import unscale_loss_for_distribution
 
 from zoo.backends.data import begin_later
 from zoo.backends.steps import Steps
+from zoo.backends.tensorflow.distribution import add_up, total
+from zoo.backends.world import WORLD
 
 
 class Trainer(Steps):
@@ -22,10 +24,13 @@ class Trainer(Steps):
         with tf.GradientTape() as tape:
             y_pred, loss = self.outputs_and_loss(x, y, sample_weight, training=True)
             self._track(loss, x, y, sample_weight)
+            if WORLD.shards > 1:
+                own = tf.cast(self.num_averaged(x, y, sample_weight), "float32")
+                loss = loss * tf.math.divide_no_nan(own, total(own))
             scaled = self.optimizer.scale_loss(loss)
         weights = self.trainable_weights
         if weights:
-            gradients = tape.gradient(scaled, weights)
+            gradients = add_up(self.optimizer, tape.gradient(scaled, weights))
             with self.weighing(x, y, sample_weight):
                 self.optimizer.apply_gradients(zip(gradients, weights, strict=True))
         else:
@@ -38,13 +43,25 @@ class Trainer(Steps):
         self._track(loss, x, y, sample_weight)
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
+    def num_in_world(self, x, y, sample_weight):
+        return total(tf.cast(self.num_averaged(x, y, sample_weight), "float32"))
+
+    def _compute_loss(self, *args, **kwargs):
+        # Keras divides by the number of replicas, as if each had as many tokens.
+        return unscale_loss_for_distribution(super()._compute_loss(*args, **kwargs))
+
     def _track(self, loss, x, y, sample_weight):
-        loss = unscale_loss_for_distribution(loss)
         self._loss_tracker.update_state(loss, self.num_averaged(x, y, sample_weight))
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # What JAX's and PyTorch's trainers call `_symbolic_build`.
-        super()._maybe_symbolic_build(iterator, data_batch)
+        if WORLD.shards > 1 and iterator is not None:  # Keras would take the mean of masks
+            for _, _, batches in iterator:
+                data_batch = tf.nest.map_structure(one_replica, next(batches))
+                break
+            self._symbolic_build(data_batch=data_batch)
+        else:
+            super()._maybe_symbolic_build(iterator, data_batch)
         if iterator is not None:
             begin_later(iterator)
 
@@ -77,3 +94,8 @@ class Trainer(Steps):
                 raise
 
         return call
+
+
+def one_replica(value):
+    """The part of a distributed value that the first device has."""
+    return tf.distribute.get_strategy().experimental_local_results(value)[0]

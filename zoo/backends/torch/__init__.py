@@ -4,6 +4,7 @@ from keras.src.backend import rnn
 
 from zoo.backends.data import adapt_batches, stop_tuning
 from zoo.backends.torch.compiling import compile_function, compile_loop
+from zoo.backends.torch.distribution import agree, distribute, require_distribution, tell_all
 from zoo.backends.torch.head_gradients import head_gradients
 from zoo.backends.torch.kernels import (
     attention,
@@ -33,10 +34,12 @@ __all__ = [
     "WRITES_SAVED_MODELS",
     "Trainer",
     "adapt_batches",
+    "agree",
     "attention",
     "compile_function",
     "compile_loop",
     "device_names",
+    "distribute",
     "empty",
     "from_numpy",
     "head_gradients",
@@ -49,11 +52,13 @@ __all__ = [
     "random_state",
     "recompute",
     "reorder_rows",
+    "require_distribution",
     "rnn",
     "set_random_state",
     "stop_tuning",
     "sum_by_column",
     "take_rows",
+    "tell_all",
     "write_rows",
     "writes_attention_out",
 ]

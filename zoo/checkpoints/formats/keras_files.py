@@ -6,6 +6,7 @@ lstm_1/lstm_1/kernel:0     a dataset: the layer, and the weight's name within it
 import io
 
 import h5py
+import numpy as np
 
 from zoo.tensors.checks import damaged
 
@@ -79,10 +80,16 @@ def walk(file, size):
 
 def checked_size(path, item):
     """The bytes of a dataset of plain numbers, all of which lie in the file as they are."""
-    if not isinstance(item, h5py.Dataset) or item.shape is None or item.dtype.kind not in "fiu":
+    is_dataset = isinstance(item, h5py.Dataset) and item.shape is not None
+    if not is_dataset or not (item.dtype.kind in "fiu" or is_bfloat16(item)):
         raise Refused(f"{path[:80]!r} must be plain numbers that the file itself holds")
     is_filtered = item.id.get_create_plist().get_nfilters() > 0
     is_elsewhere = item.external or item.is_virtual or is_filtered
     if is_elsewhere or item.id.get_storage_size() < item.nbytes:  # less if nobody wrote them
         raise Refused(f"{path[:80]!r} must be plain numbers that the file itself holds")
     return item.nbytes
+
+
+def is_bfloat16(dataset):
+    """Whether its two bytes a number, which HDF5 has no name for, are Keras 3's for bfloat16."""
+    return dataset.dtype == np.dtype("V2") and dataset.attrs.get("dtype") == "bfloat16"

@@ -6,7 +6,7 @@ is its metadata without the architecture's name before each key, and what its te
 """
 
 from zoo.checkpoints.gguf.rotary import Rotary
-from zoo.checkpoints.rotary import NoPattern, NoWindow
+from zoo.checkpoints.rotary import NoPattern, NoWindow, layers
 from zoo.checkpoints.tables import Family, Joined, JoinedKernels, Key, Keys, Unsaid
 
 HEADS = ("num_heads", "num_kv_heads", "num_kv_heads")
@@ -35,6 +35,19 @@ class HeadDim(Keys):
 
     def to_theirs(self, arguments):
         return dict.fromkeys(self.names, arguments["head_dim"])
+
+
+class EveryFourth(Keys):
+    """`rotary_pattern`, of SmolLM3: each fourth layer knows no positions, which no key says."""
+
+    def to_ours(self, theirs):
+        return {"rotary_pattern": [True, True, True, False]}
+
+    def to_theirs(self, arguments):
+        found = layers(arguments, "rotary_pattern")
+        if found != [(i + 1) % 4 != 0 for i in range(len(found))]:
+            raise ValueError("each fourth layer, and no other, must know no positions")
+        return {}
 
 
 class Interleaved:
@@ -130,7 +143,7 @@ def family(name, ours, arguments, constants, body):
 QK_NORMS = ("block_{i}/attention/query_norm/scale", "block_{i}/attention/key_norm/scale")
 
 
-def gated(name, biases, body, **constants):
+def gated(name, biases, body, pattern=NoPattern, **constants):
     """Llama and what differs from it in a detail."""
     arguments = {
         "num_kv_heads": Key("attention.head_count_kv", None),
@@ -140,7 +153,7 @@ def gated(name, biases, body, **constants):
         "mlp_bias": Told("mlp_bias"),
         ("rotary_base", "rotary_scaling"): Rotary(),
         ("sliding_window", "sliding_pattern"): NoWindow(),
-        ("rotary_pattern",): NoPattern(),
+        ("rotary_pattern",): pattern(),
     }
     return family(name, "llama", arguments, {"activation": "silu", **constants}, {**GATED, **body})
 
@@ -148,6 +161,7 @@ def gated(name, biases, body, **constants):
 LLAMA = gated("llama", ("none", "all"), INTERLEAVED, qk_norm=False)
 QWEN2 = gated("qwen2", ("qkv",), APART, qk_norm=False)
 QWEN3 = gated("qwen3", ("none",), APART, qk_norm=True)
+SMOLLM3 = gated("smollm3", ("none",), INTERLEAVED, EveryFourth, qk_norm=False)
 GPT2 = family(
     "gpt2",
     "gpt",
@@ -164,4 +178,4 @@ GPT2 = family(
         "block_{i}/feed_forward/inner/bias": "blk.{i}.ffn_up.bias",
     },
 )
-ARCHITECTURES = {family.name: family for family in (LLAMA, QWEN2, QWEN3, GPT2)}
+ARCHITECTURES = {family.name: family for family in (LLAMA, QWEN2, QWEN3, SMOLLM3, GPT2)}

@@ -5,14 +5,16 @@ import re
 import zlib
 
 import h5py
+import ml_dtypes
 import numpy as np
 
-from zoo.checkpoints.formats.keras_files import HDF5_ERRORS, Refused, walk
+from zoo.checkpoints.formats.keras_files import HDF5_ERRORS, Refused, is_bfloat16, walk
 from zoo.checkpoints.keras_hub.rows import BLOCKS
 from zoo.tensors.base import Tensors
 from zoo.tensors.checks import damaged, member, open_regular, strict_json
 
 MODEL, TASK, INDEX = "model.weights.h5", "task.weights.h5", "model.weights.json"
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 OF_TASK = "task/"  # before the names of a task's own weights
 MAX_INDEX = 2**24  # bytes of an index of shards
 MAX_SHARDS = 1_000
@@ -95,12 +97,14 @@ class HubTensors(Tensors):
         return tuple(self.found[name][1].shape)
 
     def dtype(self, name):
-        return self.found[name][1].dtype
+        dataset = self.found[name][1]
+        return BFLOAT16 if is_bfloat16(dataset) else dataset.dtype
 
     def read(self, name):
         path, dataset = self.found[name]
         with readable(path):
-            return dataset[()]
+            array = dataset[()]
+        return array.view(BFLOAT16) if is_bfloat16(dataset) else array
 
     def close(self):
         self.stack.close()
