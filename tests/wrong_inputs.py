@@ -49,7 +49,7 @@ KINDS = {
     "shuffle": (("yes", 2, [], NAN), ""),
     "callbacks": (("a", [5], 5), "[Cc]allback"),
     "sampler": (("nucleus", 5, [], {"no": 1}, object()), "sampler"),
-    "draft": (("text", 5, [], object()), "draft"),
+    "draft": ((5, "no such", object(), [], True), "draft"),
     "stop": ((5, "", [""], [5], {"a": 1}), "stop"),
     "freeze": (("head", -1, 99, 1.5, True, [1]), "freeze"),
     "name of a choice": (("no such", 5, [], {}), ""),
@@ -217,7 +217,7 @@ KINDS["names"] = ((None, 5, [], ["a"], ["a", "a"], ["a", ""], ["a", 1.5], {}), "
 
 INNER = (  # what tasks are made of: called by Keras, by other rooms or by subclasses
     *("begun", "check_trainable", "fitted", "quantizable_layers", "quantize"),
-    "quantize_empty",
+    *("quantize_empty", "start_scoring"),
     *("arrays", "as_rows", "build_loss", "call", "check_batch", "check_inputs", "check_readable"),
     *("check_vocabulary", "clone", "compile", "compile_from_config", "compute_loss"),
     *("compute_output_spec", "examples", "export", "feed", "feed_of", "from_config", "gathered"),
