@@ -49,6 +49,7 @@ KINDS = {
     "shuffle": (("yes", 2, [], NAN), ""),
     "callbacks": (("a", [5], 5), "[Cc]allback"),
     "sampler": (("nucleus", 5, [], {"no": 1}, object()), "sampler"),
+    "draft": (("text", 5, [], object()), "draft"),
     "stop": ((5, "", [""], [5], {"a": 1}), "stop"),
     "freeze": (("head", -1, 99, 1.5, True, [1]), "freeze"),
     "name of a choice": (("no such", 5, [], {}), ""),
@@ -143,8 +144,8 @@ WRITES_MANY = {
 
 TASKS = {  # what each has besides
     "CausalLM": {
-        "generate": {"prompts": "prompts", **WRITES_MANY, "strip_prompt": "flag"},
-        "stream": {"prompt": "prompts", **WRITES},
+        "generate": {"prompts": "prompts", **WRITES_MANY, "strip_prompt": "flag", "draft": "draft"},
+        "stream": {"prompt": "prompts", **WRITES, "draft": "draft"},
         "score": {"texts": "text", "stride": "length"},
         "compile": {"sampler": "sampler"},
         "chat": {"messages": "messages", **WRITES, "template_arguments": "dict or none"},
@@ -225,7 +226,14 @@ INNER = (  # what tasks are made of: called by Keras, by other rooms or by subcl
     *("outputs_of", "outputs_of_step", "own_callbacks", "predict_rows", "prepare", "read_examples"),
     *("read_memory", "renew_optimizer", "require_classes", "require_fine_weights"),
     *("require_mask_token", "require_tokenizer", "rows", "speed_up", "split_feed"),
-    *("start_carrying", "start_of_text", "start_writing", "stream_batches", "stream_row"),
+    *(
+        "start_carrying",
+        "start_of_text",
+        "start_scoring",
+        "start_writing",
+        "stream_batches",
+        "stream_row",
+    ),
     *("sublayers", "symbolic_inputs", "test_step", "train_step", "usual_loss", "usual_metrics"),
     *("usual_optimizer", "validation_parts", "write"),
 )
