@@ -35,8 +35,8 @@ class MultiHeadAttention(Layer):
         causal: bool, whether a query sees only keys up to its own position.
         window: int, how many positions a causal query sees, its own among them; None for all.
         position: a `RotaryEmbedding`, `ALiBi` or `RelativePositionBias` layer, or None.
-        query_norm, key_norm: layers that norm each head's queries and keys before their positions
-            turn them (Dehghani et al., 2023, https://arxiv.org/abs/2302.05442), or None.
+        query_norm, key_norm: layers that norm each head's queries and keys, or None (Dehghani et
+            al., 2023, https://arxiv.org/abs/2302.05442).
         dropout: float, the rate on the attention probabilities.
         use_bias: bool, for the projections.
         output_bias: bool, for that of the output; None for `use_bias`.
@@ -234,9 +234,8 @@ class MultiHeadAttention(Layer):
         drop = bool(training) and self.dropout > 0
         write_out = drop or backend.writes_attention_out(query, key_length)
         is_causal = self.causal and not self.is_cross
-        window = self.window
-        if isinstance(key_length, int) and window is not None and key_length <= window:
-            window = None
+        hides = not isinstance(key_length, int) or key_length > (self.window or key_length)
+        window = self.window if hides else None
         # The kernel's own causal mask needs queries and keys to start together.
         is_plain = is_causal and _is_zero(start) and window is mask is bias is None
         if is_plain and not write_out:
