@@ -134,7 +134,7 @@ def test_the_best_of_a_beam_and_its_score_are_theirs(pair):
     how = {"num_beams": 4, "length_penalty": 0.0, "early_stopping": False, "output_scores": True}
     expected = list(generated(theirs, ours, **how))
     request = Request.make(
-        None, max_new_tokens=12, sampler=Beam(4, 0.0), seed=0, stop=None, others={}, num_return=1
+        ours, max_new_tokens=12, sampler=Beam(4, 0.0), seed=0, stop=None, others={}, num_return=1
     )
     rows = [ours.pair_format.source_row(source) for source in SOURCES]
     decoding = ours.decoder.start(rows, request, request.seeds(len(rows)))

@@ -8,19 +8,18 @@ from keras import ops
 
 from tests.models import random_ids, tiny_gpt, tiny_transformer
 from tests.test_generation import chosen
-from zoo.generation import (
-    Beam,
+from zoo.generation import Beam, Request, Sampler
+from zoo.generation.drawing import kept_ranks
+from zoo.generation.past import Processing
+from zoo.generation.processors import (
+    Custom,
     LogitBias,
     MinNewTokens,
     NoRepeatNGram,
     OccurrencePenalty,
     RepetitionPenalty,
-    Request,
-    Sampler,
+    Vocabulary,
 )
-from zoo.generation.drawing import kept_ranks
-from zoo.generation.past import Processing
-from zoo.generation.processors import Custom, Vocabulary
 
 SIZE, STOP = 12, 3
 VOCABULARY = Vocabulary(SIZE, (STOP,))

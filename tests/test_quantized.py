@@ -182,6 +182,8 @@ def test_bad_input_is_one_sentence(model, tmp_path):
         model.quantize("int4")
     with pytest.raises(ValueError, match="quantize must be 'int8' or 'int4'; got 'float8'"):
         tiny_gpt().quantize("float8")
+    with pytest.raises(ValueError, match="group must be a whole number of at least 2"):
+        tiny_gpt().quantize("int4", group=1.5)
     narrow = tiny_gpt()
     with pytest.raises(ValueError, match=r"must divide the width of every matrix; \S+ has 16"):
         narrow.quantize("int4")

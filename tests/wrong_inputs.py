@@ -226,7 +226,14 @@ INNER = (  # what tasks are made of: called by Keras, by other rooms or by subcl
     *("outputs_of", "outputs_of_step", "own_callbacks", "predict_rows", "prepare", "read_examples"),
     *("read_memory", "renew_optimizer", "require_classes", "require_fine_weights"),
     *("require_mask_token", "require_tokenizer", "rows", "speed_up", "split_feed"),
-    *("start_carrying", "start_of_text", "start_writing", "stream_batches", "stream_row"),
+    *(
+        "start_carrying",
+        "start_of_text",
+        "start_scoring",
+        "start_writing",
+        "stream_batches",
+        "stream_row",
+    ),
     *("sublayers", "symbolic_inputs", "test_step", "train_step", "usual_loss", "usual_metrics"),
     *("usual_optimizer", "validation_parts", "write"),
 )

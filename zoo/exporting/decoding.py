@@ -15,7 +15,7 @@ from zoo.exporting.graph_functions import (
     graph_function,
     require,
 )
-from zoo.generation import MinNewTokens, OccurrencePenalty, RepetitionPenalty, Sampler
+from zoo.generation import Sampler
 from zoo.generation.asking import vocabulary_of
 from zoo.generation.beam import Searching
 from zoo.generation.decoder import special_constants
@@ -29,6 +29,7 @@ from zoo.generation.drawing import (
 )
 from zoo.generation.noise import noise_of
 from zoo.generation.past import Processing
+from zoo.generation.processors import MinNewTokens, OccurrencePenalty, RepetitionPenalty
 
 GREEDY = Sampler(temperature=0.0).kind
 FILTERED, TYPICAL = Sampler(top_p=0.5).kind, Sampler(typical_p=0.5).kind

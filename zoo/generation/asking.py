@@ -104,7 +104,7 @@ def _processors(task, processors):
     for processor in several:
         if not callable(processor):
             raise TypeError(
-                "processors must be functions of (ids, logits) or zoo.generation processors; got "
+                "processors must be functions of (ids, logits), or zoo.generation.processors; got "
                 f"{processor!r}."
             )
     return [p if isinstance(p, Processor) else Custom(p) for p in several]

@@ -35,6 +35,8 @@ class Quantizes:
                 f"This model is quantised to {self.quantization} already, from which nothing "
                 "better can be made: quantise the one that it was made of."
             )
+        if isinstance(group, bool) or not isinstance(group, int) or group < 2:
+            raise ValueError(f"group must be a whole number of at least 2; got {group!r}.")
         layers = self.quantizable_layers()
         size = keras.quantizers.Int4QuantizationConfig(block_size=group) if mode == "int4" else None
         for layer in layers:
