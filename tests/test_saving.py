@@ -74,3 +74,11 @@ def test_the_sampler_of_compile_is_kept(tmp_path):
     (tmp_path / "m" / "config.json").write_text(json.dumps(change | {"sampler": {"top_p": 7}}))
     with pytest.raises(ValueError, match=r"config.json: sampler is not sound: top_p must be"):
         zoo.load(tmp_path / "m")
+
+
+def test_hdf5_files_that_could_not_be_read_again_are_not_written(tmp_path):
+    model = tiny_gpt()
+    with pytest.raises(ValueError, match=r"saved as a \.keras file, or as a folder by zoo\.save"):
+        model.save(tmp_path / "m.h5")
+    model.save(str(tmp_path / "m.keras"))
+    assert [path.name for path in tmp_path.iterdir()] == ["m.keras"]

@@ -217,7 +217,7 @@ KINDS["names"] = ((None, 5, [], ["a"], ["a", "a"], ["a", ""], ["a", 1.5], {}), "
 
 INNER = (  # what tasks are made of: called by Keras, by other rooms or by subclasses
     *("begun", "check_trainable", "fitted", "quantizable_layers", "quantize"),
-    *("quantize_empty", "start_scoring"),
+    *("quantize_empty", "save", "start_scoring"),
     *("arrays", "as_rows", "build_loss", "call", "check_batch", "check_inputs", "check_readable"),
     *("check_vocabulary", "clone", "compile", "compile_from_config", "compute_loss"),
     *("compute_output_spec", "examples", "export", "feed", "feed_of", "from_config", "gathered"),

@@ -133,6 +133,14 @@ class Task(Quantizes, Runs, backend.Trainer, TokenModel):
             inputs = as_array(inputs)
         return super().__call__(inputs, **kwargs)
 
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs) -> None:
+        """As `keras.Model.save`, to a `.keras` file: from HDF5 Keras cannot make a task again."""
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                f"A task is saved as a .keras file, or as a folder by zoo.save; got {filepath!r}."
+            )
+        super().save(filepath, overwrite=overwrite, **kwargs)
+
     def export(self, *args, **kwargs):
         """Keras' name for what `zoo.export` does: raises NotImplementedError that says so."""
         raise NotImplementedError(
