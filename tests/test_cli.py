@@ -113,6 +113,14 @@ ERRORS = [
 ]
 
 
+def test_files_are_turned_into_those_of_others(tmp_path, capsys):
+    made = ["convert", "gpt-small", "--format", "transformers", "--out", str(tmp_path / "gpt")]
+    assert main(made) == 0
+    assert (tmp_path / "gpt" / "config.json").exists()
+    assert main(["convert", "gpt-small", "--format", "zip", "--out", str(tmp_path / "gpt")]) == 1
+    assert "format must be one of zoo" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("arguments", "status", "message"), ERRORS)
 def test_an_error_is_a_sentence_without_a_traceback(
     data, tmp_path, capsys, arguments, status, message
@@ -146,6 +154,7 @@ def test_settings_that_nobody_knows_or_that_were_others_are_refused(data, tmp_pa
 
 def test_every_command_shows_an_example(capsys):
     names = ["list", "info", "train", "finetune", "evaluate", "generate", "translate", "export"]
+    names += ["chat", "convert"]
     for name in [*names, "embed", "fill", "classify", "tag", "answer"]:
         assert main([name, "--help"]) == 0
         assert f"Example: zoo {name}" in capsys.readouterr().out

@@ -53,6 +53,13 @@ def with_padding(contents):
 MODELS = {"bart": bart, "mbart": lambda: bart(pre_norm=True, scaled=True), "marian": marian}
 
 
+def converted(folder):
+    """CTranslate2's own model of a folder of transformers."""
+    converter = ctranslate2.converters.TransformersConverter(str(folder / "theirs"))
+    converter.convert(str(folder / "converted"))
+    return ctranslate2.Translator(str(folder / "converted"), intra_threads=1)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", MODELS)
 def test_runs_what_we_write(name, tmp_path):
@@ -62,9 +69,7 @@ def test_runs_what_we_write(name, tmp_path):
         is_padding = np.arange(table.shape[0])[:, None] == model.special_tokens.padding
         table.assign(np.where(is_padding, 0, ops.convert_to_numpy(table)))
     zoo.save(model, tmp_path / "theirs", format="transformers")
-    converter = ctranslate2.converters.TransformersConverter(str(tmp_path / "theirs"))
-    converter.convert(str(tmp_path / "converted"))
-    translator = ctranslate2.Translator(str(tmp_path / "converted"), intra_threads=1)
+    translator = converted(tmp_path)
     words = model.tokenizer
     rows = [model.pair_format.source_row(ids) for ids in words.encode(SOURCES)]
     spelled = [[words.id_to_token(i) for i in row] for row in rows]
@@ -80,3 +85,16 @@ def test_runs_what_we_write(name, tmp_path):
     expected = model.generate(words.encode(SOURCES), max_new_tokens=12)
     assert len({tuple(ids) for ids in expected}) > 1
     assert found == expected
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_runs_a_preset_of_ours(tmp_path):
+    """A Pegasus to them: the same texts."""
+    model, texts = zoo.load("transformer-small-en-fr"), ["The house is red.", "Nobody knows."]
+    zoo.save(model, tmp_path / "theirs", format="transformers")
+    words = model.tokenizer
+    rows = [model.pair_format.source_row(ids) for ids in words.encode(texts)]
+    spelled = [[words.id_to_token(i) for i in row] for row in rows]
+    results = converted(tmp_path).translate_batch(spelled, beam_size=1, max_decoding_length=20)
+    ids = [[words.token_to_id(token) for token in one.hypotheses[0]] for one in results]
+    assert words.decode(ids) == model.generate(texts, max_new_tokens=20)

@@ -9,8 +9,8 @@ import zoo
 from benchmarks.parity.check import make_theirs, quiet
 from benchmarks.parity.decoders import DECODERS
 from zoo.checkpoints.configs import preset_config
-from zoo.checkpoints.engine import all_arguments
 from zoo.checkpoints.families import FOREIGN
+from zoo.checkpoints.rows import all_arguments
 from zoo.checkpoints.writing import family_of
 from zoo.models import FAMILIES
 

@@ -23,6 +23,7 @@ from tests.distilled import (
     Y,
     classifier,
     equal_twin,
+    log_softmax,
     losses_of,
     numpy_losses,
 )
@@ -39,8 +40,9 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize("width", [16, 8])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "width"), [*((method, 8) for method in METHODS), ("patient", 16), ("tinybert", 16)]
+)
 def test_losses_are_their_formulas(method, width):
     student, teacher = classifier(2, width, scale=0.2), classifier(4)
     losses = METHODS[method]()
@@ -72,11 +74,6 @@ def test_distilberts_losses_are_those_of_masked_tokens():
     assert logs["own_loss"] == pytest.approx(np.average(own, weights=weight), rel=2e-4)
     weighed = 5 * logs["soft_targets"] + 2 * logs["own_loss"] + logs["hidden_cosine"]
     assert logs["loss"] == pytest.approx(weighed, rel=1e-4)
-
-
-def log_softmax(x):
-    x = x - x.max(axis=-1, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
 
 
 def test_labels_that_go_together_are_sigmoids():
@@ -166,10 +163,10 @@ def test_fit_brings_the_student_to_its_teacher_and_leaves_that_alone(tmp_path):
     before = [keras.ops.convert_to_numpy(w).copy() for w in teacher.weights]
     distiller = Distiller(student, teacher, [*hinton(hard=0.0), HiddenCosine(weight=0.1)])
     distiller.compile(keras.optimizers.Adam(1e-2))
-    history = distiller.fit(PARTS, epochs=20, verbose=0, validation_data=PARTS).history
-    assert history["val_soft_targets"][-1] < 0.2 * history["val_soft_targets"][0]
-    ours, theirs = ([r["label"] for r in m.predict_labels(PARTS)] for m in (student, teacher))
-    assert ours == theirs
+    start = losses_of(distiller, PARTS)
+    history = distiller.fit(PARTS, epochs=30, verbose=0, validation_data=PARTS).history
+    assert history["val_loss"][-1] < 0.4 * start["loss"]
+    assert history["val_hidden_cosine"][-1] < 0.5 * start["hidden_cosine"]
     np.testing.assert_array_equal(distiller.predict(PARTS, verbose=0), student.predict(PARTS))
     for weight, value in zip(teacher.weights, before, strict=True):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(weight), value)
@@ -222,7 +219,10 @@ def test_a_teacher_is_told_which_text_of_a_pair_a_token_is_of():
     assert losses_of(distiller, pairs)["soft_targets"] == pytest.approx(expected, rel=2e-4)
 
 
-@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow_to_compile)],
+)
 def test_losses_are_float32_in_mixed_precision(dtype):
     losses = [*hinton(), HiddenStates(), *distillation.minilm()]
     exact = losses_of(Distiller(classifier(1, scale=0.2), classifier(2), losses), PARTS, Y)
@@ -246,6 +246,7 @@ def test_a_student_of_all_layers_is_its_teacher(cls):
     np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (weight, theirs)))
 
 
+@pytest.mark.slow_to_compile
 def test_a_translator_writes_what_another_learns_from():
     teacher = tiny_transformer()
     sources = ["a house", "a tree"]

@@ -166,6 +166,8 @@ def test_a_model_is_pushed_and_comes_back(server, monkeypatch):
     np.testing.assert_array_equal(loaded.score(["the sea"])[0], model.score(["the sea"])[0])
     with pytest.raises(ValueError, match="repo must be a name such as 'me/my-model'; got 'mine'"):
         zoo.push(model, "mine")
+    with pytest.raises(ValueError, match=r"which are folders; got 'gguf'\. A file is put on a hub"):
+        zoo.push(model, "me/mine", format="gguf")
 
 
 def test_the_table_of_short_names_is_sound():

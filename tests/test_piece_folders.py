@@ -138,6 +138,7 @@ def test_what_is_written_is_opened_there(trio, tmp_path):
     again = zoo.load(tmp_path / "theirs")
     assert again.special_tokens == task.special_tokens
     assert rows_of(again, TEXTS) == rows_of(task, TEXTS)
+    assert again.tokenizer.for_targets.encode(TEXTS) == task.tokenizer.for_targets.encode(TEXTS)
 
 
 @pytest.mark.slow_to_compile

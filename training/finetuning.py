@@ -12,7 +12,6 @@ from zoo.training.schedules import WarmupStableDecay
 from zoo.data import read_conll, read_squad, read_table
 from zoo.loading import load
 from zoo.optimizers import NOT_DECAYED
-from zoo.saving import save
 from zoo.tasks import TASKS
 
 
@@ -118,8 +117,7 @@ def finetune(model, x, y, out, settings, verbose="auto"):
             runs.kept(out, settings["checkpoint_minutes"], settings["keep"]),
         ],
     ).history
-    save(model, out / runs.MODEL)
-    return {name: float(values[-1]) for name, values in history.items()}
+    return runs.finish(model, out, history)
 
 
 def plain(label):

@@ -9,7 +9,6 @@ from zoo.training.tokenizing import TOKENIZER, open_token_files
 
 from zoo.data import MixedRows, PackedRows
 from zoo.loading import load
-from zoo.saving import save
 from zoo.tokenizers import Tokenizer
 
 
@@ -113,6 +112,5 @@ def pretrain(model, tokenizer, out, settings, verbose="auto"):
             runs.kept(out, settings["checkpoint_minutes"], settings["keep"]),
         ],
     ).history
-    save(model, out / runs.MODEL)
-    numbers = {name: float(values[-1]) for name, values in history.items()}
+    numbers = runs.finish(model, out, history)
     return {"steps": int(keras.ops.convert_to_numpy(model.optimizer._iterations)), **numbers}

@@ -8,8 +8,10 @@ import yaml
 from zoo.training.resuming import Checkpoint
 from zoo.training.schedules import schedule_by_name
 
+from zoo.backends.world import WORLD
 from zoo.files import write_atomically
 from zoo.optimizers import NOT_DECAYED
+from zoo.saving import save
 
 SETTINGS = "run.yaml"
 MODEL = "model"
@@ -46,6 +48,8 @@ def keep_settings(folder, settings):
     """
     folder = Path(folder)
     path = folder / SETTINGS
+    if WORLD.rank:
+        return
     settings = {name: plain(value) for name, value in settings.items() if value is not None}
     if path.exists():
         before = read_settings(path, [*settings, *yaml.safe_load(path.read_text("utf-8"))])
@@ -112,6 +116,13 @@ def epochs_of(steps, validate_every=None):
             f"The steps must be a multiple of validate_every; got {steps} and {validate_every}."
         )
     return steps // validate_every, validate_every
+
+
+def finish(model, folder, history):
+    """Write the model of a run, by its first process; the last of its history, `{name: number}`."""
+    if WORLD.rank == 0:
+        save(model, Path(folder) / MODEL)
+    return {name: float(values[-1]) for name, values in history.items()}
 
 
 def loggers(folder, tensorboard=False):

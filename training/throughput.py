@@ -4,6 +4,8 @@ import time
 
 import keras
 
+from zoo.backends.world import WORLD
+
 WINDOW = 50  # batches over which speed is taken
 
 
@@ -63,7 +65,7 @@ class Samples(keras.callbacks.Callback):
         self.max_new_tokens = max_new_tokens
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every:
+        if (epoch + 1) % self.every or WORLD.rank:
             return
         texts = self.model.generate(
             self.prompts,

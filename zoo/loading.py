@@ -50,8 +50,8 @@ def load(
 
     Args:
         name: a bundled preset (`zoo.list_presets()` shows them); the path of a preset folder, of a
-            folder that Hugging Face transformers wrote, or of a `.gguf` file of llama.cpp; or a
-            model of the hub, `"hf://owner/name"`, which is fetched.
+            folder that Hugging Face transformers or KerasHub wrote, or of a `.gguf` file of
+            llama.cpp; or a model of the hub, `"hf://owner/name"`, which is fetched.
         task: the name of a task such as `"causal_lm"`; None for the preset's own.
         weights: True for the preset's weights, `"backbone"` for those of its backbone under a
             new, random head, False for random ones alone.

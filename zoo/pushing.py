@@ -6,7 +6,7 @@ from pathlib import Path
 from zoo import hub
 from zoo.checks import require_flag, shown
 from zoo.downloads import hub_errors
-from zoo.saving import save
+from zoo.saving import FORMATS, save
 from zoo.tasks import Task
 
 
@@ -43,6 +43,11 @@ def push(
     if found is None or found["revision"]:
         raise ValueError(f"repo must be a name such as 'me/my-model'; got {str(repo)[:80]!r}.")
     repo = found["repo"]
+    if not isinstance(format, str) or format not in FORMATS:
+        raise ValueError(
+            f"format must be one of {', '.join(FORMATS)}, which are folders; got {shown(format)}. "
+            "A file is put on a hub by `hf upload owner/name mine.gguf`."
+        )
     require_flag("private", private)
     if not isinstance(message, str | None):
         raise TypeError(f"message must be a text or None; got {shown(message)}.")

@@ -2,10 +2,10 @@
 
 import functools
 import json
-import os
 import random
 
 from zoo import arguments
+from zoo.backends.memory import total_memory
 from zoo.backends.unallocated import unallocated
 from zoo.models import FAMILIES
 
@@ -73,11 +73,3 @@ def decisive(config):
         except ValueError:  # a width that its heads or directions do not divide
             continue
     return names or ["vocab_size"]
-
-
-def total_memory():
-    """Bytes of memory of this machine, or None where it does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # Windows, and where the names are unknown
-        return None

@@ -9,8 +9,8 @@ from pathlib import Path
 from zoo import hub
 from zoo.arguments import taken
 from zoo.checkpoints import refusals
-from zoo.checkpoints.engine import all_arguments
 from zoo.checkpoints.families import FOREIGN
+from zoo.checkpoints.rows import all_arguments
 from zoo.checkpoints.sentence_transformers import is_embedder
 from zoo.checkpoints.tables import keys
 from zoo.checks import shown

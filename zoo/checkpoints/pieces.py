@@ -9,7 +9,7 @@ import json
 
 from zoo import hub
 from zoo.checkpoints.formats import sentencepiece as spm
-from zoo.checkpoints.roles import read_settings
+from zoo.checkpoints.roles import TARGET_TOKENIZER_NAME, read_settings
 from zoo.checks import shown
 from zoo.config import read_object
 from zoo.tensors.checks import damaged, open_regular, strict_json
@@ -89,6 +89,17 @@ def read_marian(folder):
     own = {name: target[name] for name in Tokenizer.OF_TARGETS}
     contents = with_row(source, sides[0], after=["</s>"]) | {"targets": own}
     return Tokenizer(json.dumps(contents, ensure_ascii=False), source=str(path))
+
+
+def read_both(folder):
+    """The tokenizer.json of sources, and the one of targets that zoo.save writes beside it."""
+    source, target = (
+        json.loads(Tokenizer.load(folder / name).to_json())
+        for name in (hub.TOKENIZER_NAME, TARGET_TOKENIZER_NAME)
+    )
+    own = {name: target[name] for name in Tokenizer.OF_TARGETS if name in target}
+    contents = json.dumps(source | {"targets": own}, ensure_ascii=False)
+    return Tokenizer(contents, source=str(folder / TARGET_TOKENIZER_NAME))
 
 
 def tokenizer_of(model, path, **around):

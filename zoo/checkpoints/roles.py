@@ -15,6 +15,7 @@ CONFIG_NAME = "config.json"
 GENERATION_CONFIG_NAME = "generation_config.json"
 TOKENIZER_CONFIG_NAME = "tokenizer_config.json"
 SPECIAL_TOKENS_NAME = "special_tokens_map.json"
+TARGET_TOKENIZER_NAME = "target_tokenizer.json"
 
 
 def read_special_tokens(folder, family, tokenizer, vocab_size):

@@ -4,6 +4,7 @@
     vocab.json, merges.txt  a byte-level BPE, as GPT-2 was published
     vocab.txt               WordPiece, as BERT was published
     spiece.model, ...       SentencePiece: `zoo.checkpoints.pieces`
+    target_tokenizer.json   ours, beside a tokenizer.json of sources alone, as Marian has
 
 `READERS` lists them, the first that is there counts. What is written is a tokenizer.json, with a
 tokenizer_config.json that names no class of a family: it is read as it stands.
@@ -64,6 +65,7 @@ def read_word_pieces(folder):
 
 BYTE_PAIR_SPECIALS = ("<|endoftext|>", "<s>", "<pad>", "</s>", "<unk>", "<mask>")
 READERS = {
+    roles.TARGET_TOKENIZER_NAME: pieces.read_both,
     hub.TOKENIZER_NAME: Tokenizer.load,
     "source.spm": pieces.read_marian,
     "sentencepiece.bpe.model": pieces.read_fairseq,
@@ -85,7 +87,7 @@ def write_tokenizer(model, family, folder):
     """Write the tokenizer of a task so that `AutoTokenizer` makes the rows that the task makes."""
     tokenizer, special_tokens = model.tokenizer, model.special_tokens
     contents = json.loads(tokenizer.to_json()) | {"truncation": None, "padding": None}
-    contents.pop("targets", None)  # which their library does not know
+    targets = contents.pop("targets", None)  # which their library does not know
     if "cls_token" in family.roles.values():  # the rows of encoders begin and end with tokens
         form = RowFormat(tokenizer, model.backbone, special_tokens)
         contents["post_processor"] = row_processor(form)
@@ -94,6 +96,8 @@ def write_tokenizer(model, family, folder):
     names = roles.their_names(special_tokens, family.roles, tokenizer)
     if "eos_token" in names:  # GPT-2's own files say so, too, and CTranslate2 needs one
         names.setdefault("unk_token", names["eos_token"])
+    if "decoder_start_token" in names:  # CTranslate2 takes a Pegasus' padding for it
+        names.setdefault("pad_token", names["decoder_start_token"])
     inputs = ["input_ids", "attention_mask"]
     if "segment_ids" in getattr(model.backbone, "optional_inputs", ()):
         inputs.insert(1, "token_type_ids")
@@ -107,6 +111,8 @@ def write_tokenizer(model, family, folder):
     if getattr(model, "chat_template", None) is not None:
         settings[chat_templates.KEY] = model.chat_template
     write_json(folder / hub.TOKENIZER_NAME, contents)
+    if targets is not None:
+        write_json(folder / roles.TARGET_TOKENIZER_NAME, contents | targets)
     write_json(folder / roles.TOKENIZER_CONFIG_NAME, settings)
     write_json(folder / roles.SPECIAL_TOKENS_NAME, names)
 

@@ -20,6 +20,7 @@ WRITTEN = (  # patterns of the files, beside those that every preset has
     roles.GENERATION_CONFIG_NAME,
     roles.TOKENIZER_CONFIG_NAME,
     roles.SPECIAL_TOKENS_NAME,
+    roles.TARGET_TOKENIZER_NAME,
     MODULES_NAME,
     POOLING_NAME.split("/")[0],
 )

@@ -53,9 +53,10 @@ def finetune(
     """
     import keras
 
-    from zoo.training import finetuning, runs
+    from zoo.training import distribute, finetuning, runs
 
     settings = settings_of(context)
+    distribute()
     keras.utils.set_random_seed(seed)
     x, y = finetuning.read_examples(data, task, text, label)
     made = finetuning.make_model(model, task, y, settings)

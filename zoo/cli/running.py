@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from zoo.backends.world import WORLD
 from zoo.training.runs import MODEL, read_settings
 
 _DEBUGS = contextvars.ContextVar("debugs", default=False)
@@ -83,7 +84,9 @@ def settings_of(context, *without):
 
 
 def show(result, as_json, text=None):
-    """Print a result: as JSON, or as text of it."""
+    """Print a result, by the first process alone: as JSON, or as text of it."""
+    if WORLD.rank:
+        return
     if as_json:
         print(json.dumps(result, ensure_ascii=False, indent=2))
     else:
@@ -98,7 +101,7 @@ def as_text(result):
 
 def console():
     """Where progress is shown: standard error, so that results can be piped."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, quiet=WORLD.rank > 0)
 
 
 def model_folder(name):

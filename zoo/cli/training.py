@@ -53,9 +53,10 @@ def train(
     """
     import keras
 
-    from zoo.training import plans, pretraining, runs
+    from zoo.training import distribute, plans, pretraining, runs
 
     settings = settings_of(context)
+    distribute()
     keras.utils.set_random_seed(seed)
     shape = {"dtype": dtype, "dropout": dropout, "sequence_length": length}
     task, tokenizer = pretraining.make_model(model, data, weights, shape)

@@ -1,5 +1,6 @@
-"""`zoo generate` and `zoo translate`."""
+"""`zoo generate`, `zoo chat` and `zoo translate`."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ Prompts = Annotated[list[str] | None, typer.Argument(help="Texts; - for lines of
 def add_to(app):
     """Make these commands of an app."""
     command(app, "generate", 'zoo generate gpt-small "It was a dark" --stream')(generate)
+    command(app, "chat", "zoo chat runs/assistant --system 'You are brief.'")(chat)
     example = 'zoo translate transformer-small-en-fr "I have run out of patience."'
     command(app, "translate", example)(translate)
 
@@ -44,7 +46,7 @@ def generate(
     }
     how = {name: value for name, value in others.items() if value is not None}
     how |= {"max_new_tokens": max_new_tokens, "seed": seed, "stop": stop or None}
-    if set(how) & {"temperature", "top_k", "top_p", "repetition_penalty"} <= set():
+    if not any(name in how for name in others):
         how["sampler"] = sampler
     if not stream:
         found = task.generate(texts, verbose=0, **how)
@@ -57,6 +59,37 @@ def generate(
     for piece in task.stream(texts[0], **how):
         print(piece, end="", flush=True)
     print()
+
+
+def chat(
+    model: Model,
+    system: Annotated[str | None, typer.Option(help="What the assistant is told first.")] = None,
+    max_new_tokens: Annotated[int, typer.Option(help="The most tokens of an answer.")] = 256,
+    sampler: Annotated[str, typer.Option(help="greedy, sample, top_k, top_p, ...")] = "top_p",
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16, ...")] = None,
+    config: Config = None,
+):
+    """Talk with a model, a line at a time, until an empty line."""
+    task = load_model(model, ("causal_lm",), **({} if dtype is None else {"dtype": dtype}))
+    messages = [] if system is None else [{"role": "system", "content": system}]
+    how = {"max_new_tokens": max_new_tokens, "sampler": sampler, "truncate": True}
+    while line := asked():
+        messages.append({"role": "user", "content": line})
+        answer = ""
+        for piece in task.stream_chat(messages, **how):
+            print(piece, end="", flush=True)
+            answer += piece
+        print()
+        messages.append({"role": "assistant", "content": answer})
+
+
+def asked():
+    """The next line of what is said; empty at the end."""
+    prompt = "> " if sys.stdin.isatty() else ""
+    try:
+        return input(prompt).strip()
+    except EOFError:
+        return ""
 
 
 def translate(

@@ -7,9 +7,11 @@ are classified and embedded as they are, and dropped from training with one warn
 import sys
 import warnings
 
+from zoo.backends.memory import total_memory
 from zoo.files import is_name, refuse_name
 
 LIBRARIES = ("zoo", "keras", "torch", "tensorflow", "jax", "grain", "datasets", "threading")
+BYTES_OF_CHARACTER = 10  # as Python's numbers of tokens of four characters, and as arrays
 NAMES_LOOKED_AT = 8  # a single text among others may well be called like some file
 
 
@@ -77,3 +79,21 @@ def user_level():
             break
         level, frame = level + 1, frame.f_back
     return level
+
+
+def check_memory_of(texts):
+    """Raise ValueError for texts whose tokens would not fit into this machine's memory."""
+    memory, needed = total_memory(), BYTES_OF_CHARACTER * sum(map(characters, texts))
+    if memory is not None and needed > memory:
+        raise ValueError(
+            f"These texts take about {needed / 1e9:,.1f} GB as tokens in memory, and this machine "
+            f"has {memory / 1e9:,.1f} GB. Write them as token files, which are read from disk: "
+            "zoo data tokenize TEXTS --tokenizer new:16000 --out data"
+        )
+
+
+def characters(example):
+    """Of a text, or of the texts of an example."""
+    if isinstance(example, (str, bytes)):
+        return len(example)
+    return sum(map(characters, example)) if isinstance(example, (list, tuple)) else 0

@@ -15,8 +15,6 @@ class ChattingTask:
     a turn, is none to the model.
     """
 
-    chat_template = None
-
     def chat(
         self,
         messages,

@@ -16,7 +16,7 @@ from zoo.data.checks import (
 from zoo.data.labels import class_weights, require_equal_counts
 from zoo.data.sources import holds_ids, in_memory, model_inputs, open_stream, to_list
 from zoo.data.streams import IdStream, LazyBatches, Reader, chunks, is_of_ids, with_first
-from zoo.data.texts import NothingToLearn, is_text, some
+from zoo.data.texts import NothingToLearn, check_memory_of, is_text, some
 from zoo.tasks.epochs import Planned, Streamed
 
 BATCH_SIZE = 32
@@ -147,6 +147,8 @@ class Reads:
             return None
         self.require_tokenizer()
         x, labels, weights = found
+        if training:
+            check_memory_of(x)
         y = labels if y is None else to_list(y)
         sample_weight = weights if sample_weight is None else to_list(sample_weight)
         if self.needs_labels:

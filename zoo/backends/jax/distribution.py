@@ -46,6 +46,8 @@ def distribute(layout="data", model_parallel=None):
             f"model_parallel says how many devices share a model in layout='tensor'; got "
             f"{model_parallel} with {layout!r}."
         )
+    if layout == "data" and len(devices) == 1:
+        return WORLD
     parts = model_parallel or 1
     if len(devices) % parts:
         raise ValueError(

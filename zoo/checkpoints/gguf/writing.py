@@ -3,11 +3,12 @@
 import numpy as np
 
 from zoo.checkpoints.configs import their_backbone_arguments
-from zoo.checkpoints.engine import TheirTensors, all_arguments
+from zoo.checkpoints.engine import TheirTensors
 from zoo.checkpoints.formats import gguf
 from zoo.checkpoints.gguf.families import ARCHITECTURES
 from zoo.checkpoints.gguf.rotary import FACTORS, factors_of
 from zoo.checkpoints.gguf.vocabulary import tokenizer_metadata
+from zoo.checkpoints.rows import all_arguments
 from zoo.checks import shown
 from zoo.tensors import Tensors
 
