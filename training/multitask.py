@@ -93,6 +93,8 @@ class MultiTask(backend.Trainer, keras.Model):
         Raises:
             ValueError: data for other tasks than there are, or a batch with less room than tasks.
         """
+        for task in self.tasks.values():
+            task.check_trainable()
         batches = self.batches(data, batch_size, seed)
         reading = Planned(batches, initial_epoch, steps_per_epoch)
         held_out = [] if validation_data is None else [HeldOut(validation_data)]

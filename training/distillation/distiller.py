@@ -88,6 +88,7 @@ class Distiller(Runs, backend.Trainer, keras.Model):
     kinds = of_student("kinds")
     label_array = of_student("label_array")
     require_classes = of_student("require_classes")
+    check_trainable = of_student("check_trainable")
     needs_labels = property(lambda self: self.learns_labels and self.student.needs_labels)
     ids_need_labels = property(lambda self: self.learns_labels and self.student.ids_need_labels)
 
