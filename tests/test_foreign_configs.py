@@ -8,6 +8,7 @@ import zoo
 from benchmarks.parity.cases import BERT, ROBERTA
 from tests.foreign import change_config
 from zoo import checkpoints
+from zoo.config import OPTIONAL_SECTIONS, SECTIONS
 
 backend_free = pytest.mark.backend_free
 
@@ -28,6 +29,7 @@ def bert_config(tmp_path):
 def test_a_config_is_read_as_a_preset(bert_config):
     config = checkpoints.read_config(bert_config)
     assert config == {
+        **{section: SECTIONS[section]() for section in OPTIONAL_SECTIONS},
         "format_version": 1,
         "family": "bert",
         "task": "masked_lm",
@@ -44,10 +46,6 @@ def test_a_config_is_read_as_a_preset(bert_config):
             "norm_epsilon": 1e-3,
         },
         "task_arguments": {},
-        "special_tokens": {},
-        "tokenizer": "",
-        "frozen": [],
-        "card": {},
     }
     change_config(bert_config, layer_norm_eps=...)  # as in the first of all
     assert checkpoints.read_config(bert_config)["backbone"]["norm_epsilon"] == 1e-12
