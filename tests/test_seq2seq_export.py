@@ -107,7 +107,7 @@ CALLS = {
     "greedy": [generation(SOURCES, 0.0, 1.0, 0), translation(SOURCES, 1, 0.6)],
     "drawn": [generation(SOURCES, *DRAWN)],
     "alone": [translation([source], *BEAMS[-1]) for source in SOURCES],
-    "empty": [translation(["x", ""], 2, 0.6), generation(["x", ""], 0.0, 1.0, 0)],
+    "empty": [translation(["The sea", ""], 2, 0.6), generation(["The sea", ""], 0.0, 1.0, 0)],
     "none": [translation([], *BEAMS[0]), generation([], *DRAWN)],
     "not utf-8": [
         ("translate", translation([], *BEAMS[0])[1] | {"text": ("string", ["\xff"])}),
