@@ -107,7 +107,7 @@ CALLS = {
     "greedy": [generation(SOURCES, 0.0, 1.0, 0), translation(SOURCES, 1, 0.6)],
     "drawn": [generation(SOURCES, *DRAWN)],
     "alone": [translation([source], *BEAMS[-1]) for source in SOURCES],
-    "empty": [translation(["x", ""], 1, 0.6), generation(["x", ""], 0.0, 1.0, 0)],
+    "empty": [translation([*SOURCES, ""], 4, 0.6), generation([*SOURCES, ""], 0.0, 1.0, 0)],
     "none": [translation([], *BEAMS[0]), generation([], *DRAWN)],
     "not utf-8": [
         ("translate", translation([], *BEAMS[0])[1] | {"text": ("string", ["\xff"])}),
@@ -198,8 +198,8 @@ def test_an_empty_batch_gives_an_empty_batch(answers):
 
 def test_the_target_of_an_empty_source_is_empty(answers):
     for answer in answers["empty"]:
-        assert answer["text"][0]
-        assert answer["text"][1] == ""
+        assert any(answer["text"])
+        assert answer["text"][-1] == ""
 
 
 def test_text_that_is_not_utf8_reads_as_replacement_characters(answers):
