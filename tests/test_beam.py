@@ -236,6 +236,6 @@ def test_bad_input_is_one_clear_sentence(text_model, causal_model):
     with pytest.raises(ValueError, match="width must be at most the size of the vocabulary, 300"):
         text_model.generate("The sea", sampler=Beam(301))
     with pytest.raises(ValueError, match=r"use generate, or another sampler than Beam\(2, length"):
-        causal_model.stream("The sea", sampler=Beam(2))
+        causal_model.stream("The sea", 4, sampler=Beam(2))
     with pytest.raises(ValueError, match="num_return must be at most the beam's width, 2; got 3"):
         text_model.generate("The sea", sampler=Beam(2), num_return=3)

@@ -239,8 +239,8 @@ def test_the_new_tables_and_head_are_trained(model):
             r"'decoder\.fc_out\.weight' must have the shape \(19, 16\).*got \(16, 19\)",
         ),
         (
-            lambda s: s.update({"decoder.fc_out.bias": np.zeros(19, "f8")}),
-            r"'decoder\.fc_out\.bias' must be float32.*got float64",
+            lambda s: s.update({"decoder.fc_out.bias": np.zeros(19, "i8")}),
+            r"'decoder\.fc_out\.bias' must be float32.*got int64",
         ),
         (
             lambda s: s.update({"decoder.fc_out.bias": np.full(19, np.nan, "f4")}),

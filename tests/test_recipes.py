@@ -100,6 +100,7 @@ def test_translation(name, monkeypatch, tmp_path, capsys):
         "README.md",
         "config.json",
         "loss_curve.png",
+        "manifest.json",
         "model.safetensors",
         "tokenizer.json",
     }

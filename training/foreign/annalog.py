@@ -7,7 +7,6 @@ each side, a head of its own, and no norms after the stacks.
 
 from zoo.training.foreign import arrays, lookup
 
-from zoo.checkpoints import tables
 from zoo.checkpoints.formats import pickles, torch_files
 from zoo.models import Transformer
 from zoo.tasks import Seq2SeqLM
@@ -87,7 +86,7 @@ def read(files):
     tokenizer = make_tokenizer(read_tokens(files[VOCABULARY]))
     arguments = backbone_arguments(tensors)
     model = Seq2SeqLM(Transformer(**arguments), tokenizer, source_start=True)
-    arrays.fill(model, tensors, tables.rules(TABLE, arguments["num_layers"]), CHECKPOINT)
+    arrays.fill(model, tensors, TABLE, CHECKPOINT)
     return model
 
 

@@ -54,10 +54,10 @@ class Placed:
         self.first_row = first_row
         self.scale = scale
 
-    def their_shapes(self, shape):
+    def their_shapes(self, shape, arguments):
         return [self.shape] * len(self.names)
 
-    def to_ours(self, theirs):
+    def to_ours(self, theirs, arguments):
         ours = self.background.astype("float32")
         for array in theirs:
             rows = slice(self.first_row, self.first_row + len(array))

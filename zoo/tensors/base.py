@@ -51,10 +51,12 @@ class InMemory(Tensors):
 
     Args:
         arrays: `{name: array}`.
+        path: what errors call where they came from.
     """
 
-    def __init__(self, arrays):
+    def __init__(self, arrays, path="memory"):
         self.arrays = arrays
+        self.path = path
         self.names = tuple(arrays)
 
     def shape(self, name):
