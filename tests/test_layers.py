@@ -39,6 +39,10 @@ LAYERS = {
         layers.FeedForward(16, "gelu_tanh", kernel_initializer=normal(), **own),
         [X],
     ),
+    "GatedFeedForward": lambda own: (
+        layers.GatedFeedForward(16, "gelu", kernel_initializer=normal(), **own),
+        [X],
+    ),
     "LSTMLayer": lambda own: (layers.LSTMLayer(4, recurrent_initializer=normal(), **own), [X]),
     "LockedDropout": lambda own: (layers.LockedDropout(0.5, **own), [X]),
     "LuongAttention": lambda own: (layers.LuongAttention(8, **own), [X, X, X]),

@@ -2,7 +2,7 @@
 
 from zoo.layers.attention import MultiHeadAttention
 from zoo.layers.blocks import ParallelBlock, TransformerBlock
-from zoo.layers.embedding import TiedHead, TokenEmbedding, take_rows
+from zoo.layers.embedding import TokenEmbedding, take_rows
 from zoo.layers.encoder_parts import (
     Bias,
     LastToken,
@@ -59,7 +59,6 @@ __all__ = [
     "SinusoidalPositions",
     "SwiGLU",
     "TakePositions",
-    "TiedHead",
     "TokenCrossEntropy",
     "TokenEmbedding",
     "TransformerBlock",

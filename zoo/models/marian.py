@@ -2,7 +2,8 @@
 
 import keras
 
-from zoo.layers import SinusoidalPositions, TiedHead
+from zoo.layers import SinusoidalPositions
+from zoo.layers.embedding import TiedHead
 from zoo.models.bart import BART, both_stacks
 from zoo.models.encoder_decoder import EncoderDecoder
 from zoo.models.parts import Parts

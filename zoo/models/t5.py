@@ -3,7 +3,8 @@
 import keras
 
 from zoo.arguments import Boolean, Choice, Integer
-from zoo.layers import GatedFeedForward, RelativePositionBias, TiedHead
+from zoo.layers import GatedFeedForward, RelativePositionBias
+from zoo.layers.embedding import TiedHead
 from zoo.layers.feedforward import ACTIVATIONS
 from zoo.layers.initializers import Normal
 from zoo.models.encoder_decoder import EncoderDecoder
