@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from zoo.training.checkpoints import save_checkpoint
 from zoo.training.mixed_batches import rows_of, shares_of
 from zoo.training.multitask import MultiTask
 
@@ -103,3 +104,13 @@ def test_what_makes_no_sense_is_refused(call, message):
         call()
     with pytest.raises(TypeError, match="kinds must be a task of zoo; got str"):
         MultiTask(two(kinds="bert-small"))
+
+
+def test_a_run_of_heads_of_one_path_is_refused_before_one_is_lost(tmp_path):
+    backbone = tiny_backbone()
+    heads = {name: zoo.TextClassifier(backbone, word_pieces(), ["a", "b"]) for name in ("x", "y")}
+    model = MultiTask(heads)
+    model.compile("adam")
+    with pytest.raises(ValueError, match=r"weights share a path with another\. Keep each task by"):
+        save_checkpoint(tmp_path / "state.safetensors", model)
+    assert not list(tmp_path.iterdir())

@@ -149,4 +149,11 @@ def _state(model):
 
 
 def _weights(model):
-    return {f"model/{v.path}": v for v in model.weights}
+    weights = {f"model/{v.path}": v for v in model.weights}
+    if len(weights) < len(model.weights):  # as of two heads of one kind over one backbone
+        raise ValueError(
+            f"A run is kept by the paths of its weights, but in this {type(model).__name__} "
+            f"{len(model.weights) - len(weights)} of {len(model.weights)} weights share a path "
+            "with another. Keep each task by itself: zoo.save(task, folder)."
+        )
+    return weights
