@@ -1,6 +1,8 @@
 """Causal language modelling: predict each token from those before it."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
@@ -31,13 +33,15 @@ class PackedCausalLM:
         ValueError: if there is no token to train on.
     """
 
-    def __init__(self, length, separator_id, seed=None, drop_remainder=True):
+    def __init__(
+        self, length: int, separator_id: int, seed: int | None = None, drop_remainder: bool = True
+    ) -> None:
         self.length = length
         self.separator_id = separator_id
         self.seed = seed
         self.drop_remainder = drop_remainder
 
-    def __call__(self, documents, weights=None):
+    def __call__(self, documents: Iterable, weights: Sequence[float] | None = None) -> tuple:
         documents = [np.asarray(ids, "int32") for ids in documents]
         stream = self._stream(documents)
         if weights is not None:
@@ -82,7 +86,13 @@ def cut_stream(stream, length, separator_id, drop_remainder, weights=None):
     return token_ids, labels, np.pad(weights, (0, padding)).reshape(-1, length)
 
 
-def packed_batches(documents, length, batch_size, separator_id, drop_remainder=True):
+def packed_batches(
+    documents: Iterable,
+    length: int,
+    batch_size: int,
+    separator_id: int,
+    drop_remainder: bool = True,
+) -> Iterator:
     """The rows of `PackedCausalLM` as batches, of documents that are read as they come.
 
     Args:
@@ -110,7 +120,7 @@ def _rows(tokens, weights, length, separator_id, drop_remainder):
     return cut_stream(np.array(tokens, "int32"), length, separator_id, drop_remainder, weights)
 
 
-def next_token_rows(token_ids, padding_mask=None):
+def next_token_rows(token_ids: Any, padding_mask: Any = None) -> tuple:
     """Rows `(batch, length + 1)` of token ids to `(token_ids, labels, sample_weight)` of `length`.
 
     `padding_mask`, of the shape of `token_ids`, gives labels that are padding the weight 0.

@@ -1,6 +1,7 @@
 """Denoising: a corrupted text goes in, what was lost of it comes out. For encoder-decoders."""
 
 import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -39,7 +40,13 @@ class SpanCorruption:
             more spans than there are sentinels left for.
     """
 
-    def __init__(self, sentinel_ids, special_ids=(), rate=0.15, mean_span=3.0):
+    def __init__(
+        self,
+        sentinel_ids: Sequence[int],
+        special_ids: Sequence[int] = (),
+        rate: float = 0.15,
+        mean_span: float = 3.0,
+    ) -> None:
         check_rate(rate)
         if not mean_span >= 1:
             raise ValueError(
@@ -55,7 +62,7 @@ class SpanCorruption:
         self.rate = rate
         self.mean_span = mean_span
 
-    def __call__(self, rows, rng):
+    def __call__(self, rows: Sequence, rng: np.random.Generator) -> tuple:
         pairs = [self._corrupt(row, rng) for row in checked_rows(rows)]
         return [source for source, _ in pairs], [target for _, target in pairs]
 
@@ -119,7 +126,13 @@ class TextInfilling:
         ValueError: if an argument is out of its range, or a row holds no token.
     """
 
-    def __init__(self, mask_id, special_ids=(), rate=0.3, mean_span=3.0):
+    def __init__(
+        self,
+        mask_id: int,
+        special_ids: Sequence[int] = (),
+        rate: float = 0.3,
+        mean_span: float = 3.0,
+    ) -> None:
         check_rate(rate)
         if not mean_span > 0:
             raise ValueError(f"mean_span is a length in tokens, above 0; got {mean_span}.")
@@ -128,7 +141,7 @@ class TextInfilling:
         self.rate = rate
         self.mean_span = mean_span
 
-    def __call__(self, rows, rng):
+    def __call__(self, rows: Sequence, rng: np.random.Generator) -> tuple:
         rows = checked_rows(rows)
         return [self._corrupt(row, rng) for row in rows], rows
 
@@ -179,7 +192,7 @@ class SentencePermutation:
         ValueError: if a document holds no token, or is no sequence of sentences.
     """
 
-    def __call__(self, documents, rng):
+    def __call__(self, documents: Iterable, rng: np.random.Generator) -> tuple:
         sources, targets = [], []
         for number, document in enumerate(documents):
             sentences = [ids for ids in document if np.ndim(ids) != 1 or len(ids)]

@@ -1,6 +1,8 @@
 """Masked language modelling: hide some of the tokens, predict what they were."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -47,8 +49,14 @@ class MaskTokens:
     """
 
     def __init__(
-        self, mask_id, vocab_size, special_ids=(), rate=0.15, continues=None, max_predictions=None
-    ):
+        self,
+        mask_id: int,
+        vocab_size: int,
+        special_ids: Sequence[int] = (),
+        rate: float = 0.15,
+        continues: Any = None,
+        max_predictions: int | None = None,
+    ) -> None:
         if not 0 < rate <= 1:
             raise ValueError(
                 "rate is the share of tokens to choose, so it must be above 0 and at most 1; "
@@ -67,7 +75,7 @@ class MaskTokens:
         self.random_ids = np.flatnonzero(~self.is_special).astype("int32")
         self.continues = None if continues is None else checked_continues(continues, vocab_size)
 
-    def __call__(self, token_ids, padding_mask, rng):
+    def __call__(self, token_ids: Any, padding_mask: Any, rng: np.random.Generator) -> tuple:
         token_ids, padding_mask = self._checked(token_ids, padding_mask)
         slots = self.max_predictions or max(1, math.ceil(self.rate * token_ids.shape[1]))
         choosable = padding_mask & ~self.is_special[token_ids]

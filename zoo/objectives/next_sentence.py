@@ -1,5 +1,6 @@
 """Next-sentence prediction: does the second text follow the first?"""
 
+from collections.abc import Iterable
 from itertools import chain
 
 import numpy as np
@@ -42,7 +43,9 @@ class NextSentencePairs:
             range.
     """
 
-    def __init__(self, length, start_id, separator_id, short_rate=0.1):
+    def __init__(
+        self, length: int, start_id: int, separator_id: int, short_rate: float = 0.1
+    ) -> None:
         if length < 5:
             raise ValueError(
                 "length must be at least 5, for two texts of a token and three tokens around "
@@ -58,7 +61,7 @@ class NextSentencePairs:
         self.short_rate = short_rate
         self.room = length - 3  # for A and B
 
-    def __call__(self, documents, rng):
+    def __call__(self, documents: Iterable, rng: np.random.Generator) -> tuple:
         num_given = len(documents)
         documents = [[list(ids) for ids in sentences if len(ids)] for sentences in documents]
         documents = [sentences for sentences in documents if sentences]

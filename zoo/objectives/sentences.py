@@ -32,7 +32,7 @@ BREAK = re.compile(
 )
 
 
-def split_sentences(text):
+def split_sentences(text: str) -> list[str]:
     """Split a text into its sentences, for `NextSentencePairs`.
 
     A sentence ends at `.`, `!`, `?` or an ellipsis that white space follows, at a Chinese or

@@ -1,5 +1,8 @@
 """Causal language modelling over one long stream, read on from batch to batch."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from zoo.objectives.causal_lm import PackedCausalLM
@@ -29,16 +32,25 @@ class ContinuedCausalLM(PackedCausalLM):
         ValueError: if there is no token to train on, or too few for a label in each lane.
     """
 
-    def __init__(self, batch_size, length, separator_id, seed=None, drop_remainder=True):
+    def __init__(
+        self,
+        batch_size: int,
+        length: int,
+        separator_id: int,
+        seed: int | None = None,
+        drop_remainder: bool = True,
+    ) -> None:
         super().__init__(length, separator_id, seed, drop_remainder)
         self.batch_size = batch_size
 
-    def __call__(self, documents):
+    def __call__(self, documents: Iterable) -> tuple:
         stream = self._stream([np.asarray(ids, "int32") for ids in documents])
         return continued_rows(stream, self.batch_size, self.length, self.drop_remainder)
 
 
-def continued_rows(stream, batch_size, length, drop_remainder=False):
+def continued_rows(
+    stream: Any, batch_size: int, length: int, drop_remainder: bool = False
+) -> tuple:
     """Cut a stream of tokens into rows for `fit(..., batch_size=batch_size, shuffle=False)`.
 
     The stream is cut into `batch_size` lanes, and each lane into windows. Batch k holds the window
