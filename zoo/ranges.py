@@ -26,18 +26,25 @@ class Integer:
 
 @dataclass(frozen=True)
 class Number:
-    """A number from `low` to `high`."""
+    """A number from `low` to `high`; between them alone if the range is open."""
 
     low: float
     high: float
+    is_open: bool = False
 
     @property
     def expected(self):
-        return f"a number from {self.low} to {self.high}"
+        if not self.is_open:
+            return f"a number from {self.low} to {self.high}"
+        return f"a number above {self.low}" + (
+            "" if math.isinf(self.high) else f" and below {self.high}"
+        )
 
     def fits(self, value):
-        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        return is_number and self.low <= value <= self.high
+        if not isinstance(value, numbers.Real) or isinstance(value, bool):
+            return False
+        is_end = value in (self.low, self.high)
+        return self.low <= value <= self.high and not (self.is_open and is_end)
 
 
 class Boolean:
@@ -135,7 +142,7 @@ class Ids:
         return f"a list of {f'at least {self.least} ' if self.least else ''}token ids"
 
     def fits(self, value):
-        if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__iter__"):
+        if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__len__"):
             return False
         ids = list(value)
         return len(ids) >= self.least and all(TOKEN_ID.fits(one) for one in ids)
@@ -145,7 +152,7 @@ TOKEN_ID = Integer(0, 2**31 - 1)
 SIZE = Integer(1, 2**31 - 1)
 SEED = Integer(0, 2**32 - 1)
 RATE = Number(0, 1)
-POSITIVE = Number(math.ulp(0.0), 1e38)
+POSITIVE = Number(0, math.inf, is_open=True)
 
 
 def check_declared(cls, given):

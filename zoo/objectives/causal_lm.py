@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from zoo.objectives.base import Objective, as_ids
+from zoo.ranges import SEED, SIZE, TOKEN_ID, Boolean
 
-class PackedCausalLM:
+
+class PackedCausalLM(Objective):
     """Documents to full rows of one token stream: no padding, nothing truncated.
 
     The stream is `<sep> document <sep> document ... <sep>`: the model learns how a document
@@ -30,8 +33,17 @@ class PackedCausalLM:
         weights are None when every one of them is 1.
 
     Raises:
-        ValueError: if there is no token to train on.
+        TypeError: if documents are not several.
+        ValueError: if an argument is out of its range, a document is none, there is no token to
+            train on, or not a weight for each document.
     """
+
+    arguments = Objective.arguments | {
+        "length": SIZE,
+        "separator_id": TOKEN_ID,
+        "seed": SEED,
+        "drop_remainder": Boolean(),
+    }
 
     def __init__(
         self, length: int, separator_id: int, seed: int | None = None, drop_remainder: bool = True
@@ -42,9 +54,14 @@ class PackedCausalLM:
         self.drop_remainder = drop_remainder
 
     def __call__(self, documents: Iterable, weights: Sequence[float] | None = None) -> tuple:
-        documents = [np.asarray(ids, "int32") for ids in documents]
+        documents = as_ids(documents)
         stream = self._stream(documents)
         if weights is not None:
+            if len(weights) != len(documents):
+                raise ValueError(
+                    f"There must be a weight for each of the {len(documents)} documents; got "
+                    f"{len(weights)}."
+                )
             sizes = np.array([len(ids) + 1 for ids in documents])
             order = self._order(len(documents))
             weights = np.repeat(np.asarray(weights, "float32")[order], sizes[order])
@@ -126,10 +143,15 @@ def next_token_rows(token_ids: Any, padding_mask: Any = None) -> tuple:
     `padding_mask`, of the shape of `token_ids`, gives labels that are padding the weight 0.
     """
     token_ids = np.asarray(token_ids)
-    if token_ids.ndim != 2 or token_ids.shape[1] < 2:
+    if token_ids.ndim != 2 or token_ids.shape[1] < 2 or token_ids.dtype.kind not in "iu":
         raise ValueError(
             "Token ids to train on must be a (batch, length) array of at least 2 tokens a row, "
-            f"each but the first a label; got shape {token_ids.shape}."
+            f"each but the first a label; got shape {token_ids.shape}, dtype {token_ids.dtype}."
+        )
+    if padding_mask is not None and np.shape(padding_mask) != token_ids.shape:
+        raise ValueError(
+            f"padding_mask must have the shape of the token ids, {token_ids.shape}; got "
+            f"{np.shape(padding_mask)}."
         )
     weight = None if padding_mask is None else np.asarray(padding_mask, "float32")[:, 1:]
     return token_ids[:, :-1], token_ids[:, 1:], weight

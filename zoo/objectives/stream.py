@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from zoo.objectives.base import as_ids
 from zoo.objectives.causal_lm import PackedCausalLM
+from zoo.ranges import SIZE
 
 
 class ContinuedCausalLM(PackedCausalLM):
@@ -32,6 +34,8 @@ class ContinuedCausalLM(PackedCausalLM):
         ValueError: if there is no token to train on, or too few for a label in each lane.
     """
 
+    arguments = PackedCausalLM.arguments | {"batch_size": SIZE}
+
     def __init__(
         self,
         batch_size: int,
@@ -44,7 +48,7 @@ class ContinuedCausalLM(PackedCausalLM):
         self.batch_size = batch_size
 
     def __call__(self, documents: Iterable) -> tuple:
-        stream = self._stream([np.asarray(ids, "int32") for ids in documents])
+        stream = self._stream(as_ids(documents))
         return continued_rows(stream, self.batch_size, self.length, self.drop_remainder)
 
 
@@ -71,10 +75,10 @@ def continued_rows(
         ValueError: a stream that is none, or too short for a label in each lane, or a size below 1.
     """
     stream = np.asarray(stream)
-    if batch_size < 1 or length < 1:
+    if not (SIZE.fits(batch_size) and SIZE.fits(length)):
         raise ValueError(
-            "batch_size, the lanes of a stream, and length, the tokens of a window, must be at "
-            f"least 1; got {batch_size} and {length}."
+            "batch_size, the lanes of a stream, and length, the tokens of a window, must be whole "
+            f"numbers of at least 1; got {batch_size!r} and {length!r}."
         )
     if stream.ndim != 1 or stream.dtype.kind not in "iu":
         raise ValueError(
