@@ -70,6 +70,7 @@ class MultiHeadAttention(Layer):
         ValueError: if the head counts do not divide, or a call argument does not fit.
     """
 
+    rank = 3
     arguments = Layer.arguments | {
         "num_heads": SIZE,
         "num_kv_heads": SIZE,

@@ -19,9 +19,11 @@ class Layer(keras.layers.Layer):
     Attributes:
         arguments: `{name: what it may be}` of the constructor's, by `zoo.ranges`; a value that is
             something else is refused before anything is made.
+        rank: int, how many axes its first input has; None for any.
     """
 
     arguments = MappingProxyType({})
+    rank = None
 
     def __new__(cls, *args, **kwargs):
         instance = super().__new__(cls, *args, **kwargs)
@@ -29,6 +31,10 @@ class Layer(keras.layers.Layer):
         check_declared(cls, arguments)
         object.__setattr__(instance, "_arguments", arguments)
         return instance
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.input_spec = keras.layers.InputSpec(ndim=self.rank, min_ndim=1)
 
     def get_config(self):
         """The arguments, as JSON has them; the dtype policy and what is trainable as they are."""

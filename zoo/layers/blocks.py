@@ -51,6 +51,7 @@ class TransformerBlock(Layer):
         ValueError: an unknown norm; a context that nothing reads, or none where one is read.
     """
 
+    rank = 3
     arguments = Layer.arguments | {
         "attention": Instance(keras.layers.Layer, "layer"),
         "feed_forward": Instance(keras.layers.Layer, "layer"),

@@ -34,6 +34,10 @@ class TokenEmbedding(Quantized, KeepsAdapters, keras.layers.ReversibleEmbedding)
     matrices = MappingProxyType({"embeddings": "_embeddings"})
     rows_are_outputs = True
 
+    def __init__(self, *args: Any, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.input_spec = keras.layers.InputSpec(min_ndim=0)
+
     @property
     def embeddings(self):
         """The table, `(input_dim, output_dim)`."""

@@ -30,6 +30,7 @@ class SegmentEmbedding(Layer):
         `(1 or batch, 1 or length, hidden_dim)`, to be added to `x`.
     """
 
+    rank = 3
     arguments = Layer.arguments | {
         "num_segments": SIZE,
     }
@@ -67,6 +68,8 @@ class Pooler(Layer):
         hidden: `(batch, length, hidden_dim)`; the result is `(batch, hidden_dim)`.
     """
 
+    rank = 3
+
     def __init__(self, activation: str = "tanh", **kwargs) -> None:
         super().__init__(**kwargs)
         self.activation = activation
@@ -95,6 +98,8 @@ class MeanPooling(Layer):
         `(batch, hidden_dim)`; zeros for a row without real tokens.
     """
 
+    rank = 3
+
     def call(self, hidden: Any, padding_mask: Any = None) -> Any:
         states = ops.cast(hidden, "float32")  # float16 has no room for sums
         if padding_mask is None:
@@ -122,6 +127,8 @@ class LastToken(Layer):
         `(batch, hidden_dim)`.
     """
 
+    rank = 3
+
     def call(self, hidden: Any, padding_mask: Any = None) -> Any:
         if padding_mask is None:
             return hidden[:, -1]
@@ -144,6 +151,8 @@ class TakePositions(Layer):
     Returns:
         `(batch, count or length, hidden_dim)`.
     """
+
+    rank = 3
 
     def call(self, hidden: Any, positions: Any = None) -> Any:
         if positions is None:

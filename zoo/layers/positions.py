@@ -39,6 +39,7 @@ class PositionEmbedding(Layer):
         ValueError: if `length` is more than `max_length`.
     """
 
+    rank = 3
     arguments = Layer.arguments | {
         "max_length": SIZE,
     }

@@ -55,6 +55,7 @@ class LSTMLayer(Quantized, Layer):
         ValueError: an unknown gate.
     """
 
+    rank = 3
     arguments = Layer.arguments | {
         "units": SIZE,
         "weight_dropout": RATE,
@@ -143,6 +144,7 @@ class BidirectionalLSTM(Layer):
         then those of the backward one.
     """
 
+    rank = 3
     arguments = LSTMLayer.arguments
 
     def __init__(

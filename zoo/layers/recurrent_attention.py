@@ -36,6 +36,7 @@ class LuongAttention(Layer):
         The mean of the memory by the scores' softmax, `(batch, length, dim)`.
     """
 
+    rank = 3
     arguments = Layer.arguments | {
         "units": SIZE,
     }
@@ -126,6 +127,7 @@ class RecurrentDecoder(Layer):
         ValueError: an unknown attention.
     """
 
+    rank = 3
     arguments = Layer.arguments | {
         "num_layers": SIZE,
         "units": SIZE,

@@ -44,6 +44,7 @@ class WordDropout(Layer):
         The shape of `x`.
     """
 
+    rank = 3
     arguments = Layer.arguments | {
         "rate": RATE,
         "vocab_size": SIZE,

@@ -41,6 +41,7 @@ class RotaryEmbedding(AttentionPosition):
             scaling that is none of these.
     """
 
+    rank = 4
     arguments = AttentionPosition.arguments | {
         "base": POSITIVE,
         "rotary_dim": SIZE,

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import numpy as np
 
 from zoo.checks import shown
-from zoo.ranges import check_declared
+from zoo.ranges import SIZE, check_declared
 
 
 class Objective:
@@ -59,6 +59,27 @@ def checked_ids(row, number, noun):
             f"Token ids must be from 0 to 2**31 - 1; got {shown(row)} for {noun} number {number}."
         )
     return ids.astype("int32")
+
+
+def as_weights(weights, count):
+    """float32 `(count,)`, of finite numbers from 0 on; raises ValueError for anything else."""
+    found = np.asarray(weights)
+    is_sound = found.shape == (count,) and found.dtype.kind in "iufb"
+    if not (is_sound and np.isfinite(found).all() and (found >= 0).all()):
+        raise ValueError(
+            f"weights must be a finite number from 0 on for each of the {count} documents; got "
+            f"{shown(weights)}."
+        )
+    return found.astype("float32")
+
+
+def check_sizes(batch_size, length):
+    """Raise ValueError for rows of no tokens, or batches of no rows."""
+    if not (SIZE.fits(batch_size) and SIZE.fits(length)):
+        raise ValueError(
+            "batch_size, rows that are read side by side, and length, the tokens of a row, must "
+            f"be whole numbers of at least 1; got {batch_size!r} and {length!r}."
+        )
 
 
 def check_generator(rng):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.objectives.base import Objective, as_ids
+from zoo.objectives.base import Objective, as_ids, as_weights, check_sizes
 from zoo.ranges import SEED, SIZE, TOKEN_ID, Boolean
 
 
@@ -57,14 +57,10 @@ class PackedCausalLM(Objective):
         documents = as_ids(documents)
         stream = self._stream(documents)
         if weights is not None:
-            if len(weights) != len(documents):
-                raise ValueError(
-                    f"There must be a weight for each of the {len(documents)} documents; got "
-                    f"{len(weights)}."
-                )
+            weights = as_weights(weights, len(documents))
             sizes = np.array([len(ids) + 1 for ids in documents])
             order = self._order(len(documents))
-            weights = np.repeat(np.asarray(weights, "float32")[order], sizes[order])
+            weights = np.repeat(weights[order], sizes[order])
         return cut_stream(stream, self.length, self.separator_id, self.drop_remainder, weights)
 
     def _stream(self, documents):
@@ -119,6 +115,7 @@ def packed_batches(
     Yields:
         `(token_ids, labels, sample_weight)`, each `(batch_size, length)`; the last has fewer rows.
     """
+    check_sizes(batch_size, length)
     tokens, weights = [separator_id], [1.0]
     size, has_batch = batch_size * length, False
     for ids, weight in documents:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.objectives.base import as_ids
+from zoo.objectives.base import as_ids, check_sizes
 from zoo.objectives.causal_lm import PackedCausalLM
 from zoo.ranges import SIZE
 
@@ -75,11 +75,7 @@ def continued_rows(
         ValueError: a stream that is none, or too short for a label in each lane, or a size below 1.
     """
     stream = np.asarray(stream)
-    if not (SIZE.fits(batch_size) and SIZE.fits(length)):
-        raise ValueError(
-            "batch_size, the lanes of a stream, and length, the tokens of a window, must be whole "
-            f"numbers of at least 1; got {batch_size!r} and {length!r}."
-        )
+    check_sizes(batch_size, length)
     if stream.ndim != 1 or stream.dtype.kind not in "iu":
         raise ValueError(
             "A stream of token ids must be a (tokens,) array of whole numbers; got shape "
