@@ -1,6 +1,7 @@
 """What every backbone shares: it remembers its own arguments and checks its inputs."""
 
 from types import MappingProxyType
+from typing import Any
 
 import keras
 from keras import ops
@@ -18,10 +19,10 @@ class TokenModel(keras.Model):
 
     optional_inputs = ("padding_mask",)
 
-    def __call__(self, inputs, **kwargs):
+    def __call__(self, inputs: Any, **kwargs) -> Any:
         return super().__call__(as_inputs(inputs, self.optional_inputs), **kwargs)
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         return super().call(as_inputs(inputs, self.optional_inputs), training=training, mask=mask)
 
     def compute_output_spec(self, inputs, training=None, mask=None):
@@ -98,7 +99,7 @@ class Backbone(TokenModel):
             object.__setattr__(instance, "_arguments", arguments)
         return instance
 
-    def __init__(self, *args, dtype=None, **kwargs):
+    def __init__(self, *args, dtype: Any = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.dtype_policy = keras.dtype_policies.get(dtype)  # a functional model forgets its own
         self.head = None
