@@ -45,6 +45,7 @@ KINDS = {
     "top_k": ((0, *NO_WHOLE, HUGE, None), "top_k"),
     # choices
     "flag": (("yes", 2, None, [], NAN), ""),
+    "flag or none": (("yes", 2, [], NAN), ""),
     "verbose": (("yes", 5, NAN, []), ""),
     "shuffle": (("yes", 2, [], NAN), ""),
     "callbacks": (("a", [5], 5), "[Cc]allback"),
@@ -195,6 +196,8 @@ CONSTRUCTORS = {
         "labels": "names",
         "pooling": "name of a choice",
         "head_dropout": "share",
+        "head_bias": "flag or none",
+        "add_special_tokens": "flag",
         "problem": "name of a choice",
     },
     "TokenClassifier": {**PARTS, "labels": "names", "head_dropout": "share"},

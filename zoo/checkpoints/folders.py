@@ -1,5 +1,6 @@
 """Folders that Hugging Face transformers wrote, as presets."""
 
+import json
 from pathlib import Path
 
 from zoo import hub
@@ -12,6 +13,8 @@ from zoo.checkpoints.sentence_transformers import check_pooling
 from zoo.checkpoints.vocabularies import read_tokenizer
 from zoo.shared_weights import warn_of_new_heads
 from zoo.tasks import TASKS, TextEmbedder
+from zoo.tokenizers import Tokenizer
+from zoo.tokenizers.first_token import ends_rows
 
 __all__ = ["find_weights", "load_weights", "read_config", "read_special_tokens", "read_tokenizer"]
 
@@ -22,7 +25,17 @@ def read_config(folder):
     template = read_chat_template(folder) if config["task"] == "causal_lm" else None
     if template is not None:
         config["task_arguments"]["chat_template"] = template
+    if config["task_arguments"].get("pooling") == "last":
+        config["task_arguments"]["add_special_tokens"] = has_ends(Path(folder))
     return config
+
+
+def has_ends(folder):
+    """Whether its tokenizer puts something after each text, as one that was written here may."""
+    path = folder / hub.TOKENIZER_NAME
+    if not path.exists():
+        return False
+    return ends_rows(json.loads(Tokenizer.load(folder).to_json()))
 
 
 def load_weights(model, folder, backbone_only=False, is_checked=False):
