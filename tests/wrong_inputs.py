@@ -65,6 +65,7 @@ KINDS = {
     "corpus": ((None, 5, "abc", [], [5], [None], [""]), "[Tt]ext|[Dd]ocument"),
     "messages": ((None, 5, [], [5], [{}], [{"role": "user"}], {"a": 1}), "message"),
     "template": ((5, [], {}, b"x"), ""),
+    "usual request": ((5, "a", [1], {"top_k": 3}, {"max_new_tokens": 0}), "max_new_tokens"),
     "dict or none": ((5, "a", [1]), ""),
     "anything": ((), ""),
 }
@@ -148,7 +149,7 @@ TASKS = {  # what each has besides
         "generate": {"prompts": "prompts", **WRITES_MANY, "strip_prompt": "flag", "draft": "draft"},
         "stream": {"prompt": "prompts", **WRITES, "draft": "draft"},
         "score": {"texts": "text", "stride": "length"},
-        "compile": {"sampler": "sampler"},
+        "compile": {"sampler": "sampler", "request": "usual request"},
         "chat": {"messages": "messages", **WRITES, "template_arguments": "dict or none"},
         "stream_chat": {"messages": "messages", **WRITES, "template_arguments": "dict or none"},
         "encode_chat": {"messages": "messages", "add_generation_prompt": "flag"},
@@ -156,7 +157,7 @@ TASKS = {  # what each has besides
     "Seq2SeqLM": {
         "generate": {"sources": "prompts", **WRITES_MANY},
         "score": {"sources": "text", "targets": "text"},
-        "compile": {"sampler": "sampler"},
+        "compile": {"sampler": "sampler", "request": "usual request"},
     },
     "MaskedLM": {"fill": {"texts": "text", "top_k": "top_k"}},
     "BertPretrainer": {},

@@ -153,3 +153,4 @@ CASES = (
     *variants("gpt2", "GPT2LMHeadModel", GPT2, activations("activation_function"), is_usual=False),
     *DECODERS,
 )
+NAMED_CASES = {case.name: case for case in CASES}

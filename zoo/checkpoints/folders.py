@@ -8,6 +8,7 @@ from zoo.checkpoints import configs, engine, refusals
 from zoo.checkpoints.chat_templates import read_chat_template
 from zoo.checkpoints.configs import class_of, read_theirs
 from zoo.checkpoints.formats.opening import find_weights, open_tensors
+from zoo.checkpoints.requests import read_request
 from zoo.checkpoints.roles import read_special_tokens as roles_of
 from zoo.checkpoints.sentence_transformers import check_pooling
 from zoo.checkpoints.vocabularies import read_tokenizer
@@ -20,11 +21,16 @@ __all__ = ["find_weights", "load_weights", "read_config", "read_special_tokens",
 
 
 def read_config(folder):
-    """As `zoo.checkpoints.configs.read_config`, with the chat template of a language model."""
+    """As `zoo.checkpoints.configs.read_config`, with what a language model is asked for usually.
+
+    That is its chat template, its sampler and its usual request.
+    """
     config = configs.read_config(folder)
     template = read_chat_template(folder) if config["task"] == "causal_lm" else None
     if template is not None:
         config["task_arguments"]["chat_template"] = template
+    if config["task"] in ("causal_lm", "seq2seq"):
+        config["sampler"], config["request"] = read_request(Path(folder), config["task"])
     if config["task_arguments"].get("pooling") == "last":
         config["task_arguments"]["add_special_tokens"] = has_ends(Path(folder))
     return config

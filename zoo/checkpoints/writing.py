@@ -12,6 +12,7 @@ from zoo.checkpoints.configs import make_config
 from zoo.checkpoints.engine import TheirTensors
 from zoo.checkpoints.families import FOREIGN
 from zoo.checkpoints.families.transformer import TRANSFORMERS
+from zoo.checkpoints.requests import their_request
 from zoo.checkpoints.sentence_transformers import MODULES_NAME, POOLING_NAME, write_pooling
 from zoo.checkpoints.vocabularies import write_json, write_tokenizer
 from zoo.tasks import CausalLM, Seq2SeqLM, TextClassifier, TextEmbedder
@@ -47,7 +48,7 @@ def write_folder(model, folder, weights_dtype=None, max_shard_size="5GB"):
     if model.tokenizer is not None:
         write_tokenizer(model, family, folder)
     if isinstance(model, (CausalLM, Seq2SeqLM)):
-        write_json(folder / roles.GENERATION_CONFIG_NAME, ids)
+        write_json(folder / roles.GENERATION_CONFIG_NAME, ids | their_request(model))
     if isinstance(model, TextEmbedder):
         write_pooling(folder, model.backbone.hidden_dim)
     with TheirTensors(model, family, weights_dtype) as theirs:
