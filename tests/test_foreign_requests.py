@@ -68,9 +68,8 @@ ONCE = ("penalty", "n-grams", "bad words", "new tokens", "a longer beam")
 
 def cases(table):
     """Those of which others are enough on backends that compile get a mark."""
-    for case in table:
-        marks = [pytest.mark.slow_to_compile] if case in ONCE else []
-        yield pytest.param(case, id=case, marks=marks)
+    slow = [pytest.mark.slow_to_compile]
+    return [pytest.param(case, marks=slow if case in ONCE else []) for case in table]
 
 
 @pytest.mark.parametrize("case", cases(CAUSAL))
