@@ -113,8 +113,10 @@ def load(
         special_tokens=choose_special_tokens(folder, config, tokenizer, overrides),
         **changed["task_arguments"],
     )
-    if changed.get("sampler"):  # a folder of another library has none
+    if changed["sampler"]:
         model.sampler = get_sampler(changed["sampler"])
+    if changed["request"]:
+        model.usual_request = changed["request"]
     model.source = downloads.source_of(folder) or source_in(config)
     if weights and config.get("quantization"):
         make_room(model, folder, config)

@@ -19,7 +19,9 @@ class GraphRows:
     """
 
     def __init__(self, model):
-        self.form = RowFormat(model.tokenizer, model.backbone, model.special_tokens)
+        tokenizer, backbone = model.tokenizer, model.backbone
+        form = getattr(model, "row_format", None)
+        self.form = form or RowFormat(tokenizer, backbone, model.special_tokens)
         self.has_offsets = model.tokenizer.kind == "WordPiece"
         self.tokenizer = (GraphWordPiece if self.has_offsets else GraphTokenizer)(model.tokenizer)
 
@@ -47,13 +49,17 @@ class GraphRows:
     def inputs(self, first, second=None):
         """A model's inputs from ragged rows of ids that fit."""
         batch = first.nrows()
-        start, separator = (
-            tf.fill([batch, 1], i) for i in (self.form.start_id, self.form.separator_id)
+        start, end = (
+            [tf.fill([batch, 1], i) for i in ids] for ids in (self.form.start, self.form.end)
         )
-        parts = [start, first, separator]
+        parts = [*start, first, *end]
         if second is not None:
-            parts += [separator] * (self.form.between - 1) + [second, separator]
+            parts += [*end * (self.form.between - 1), second, *end]
         rows = tf.concat(parts, axis=1)
+        if not start and not end:
+            is_empty = tf.cast(rows.row_lengths() == 0, "int64")
+            fillers = tf.fill([tf.reduce_sum(is_empty)], self.form.filler)
+            rows = tf.concat([rows, tf.RaggedTensor.from_row_lengths(fillers, is_empty)], axis=1)
         token_ids, lengths = rows.to_tensor(), rows.row_lengths()
         inputs = {"token_ids": token_ids, "padding_mask": tf.sequence_mask(lengths)}
         if self.form.has_segments:

@@ -170,20 +170,21 @@ def _are_settled(state, constants):
     over the largest divisor.
     """
     finished = state["finished"]
-    scores = state["log_p"] / _divisor(state["length"], constants["length_penalty"])
+    scores = state["log_p"] / _divisor(state["length"], constants)
     scores = ops.flip(ops.sort(ops.where(finished, scores, NEVER), axis=1), axis=1)
     worst = ops.take(scores, constants["num_return"] - 1, axis=1)
-    limit = _divisor(constants["max_new_tokens"], constants["length_penalty"])
+    limit = _divisor(constants["max_new_tokens"], constants)
     hope = ops.max(ops.where(finished, NEVER, state["log_p"] / limit), axis=1)
     has_enough = ops.sum(ops.cast(finished, "int32"), axis=1) >= constants["num_return"]
     return has_enough & (worst >= hope)
 
 
-def _divisor(length, length_penalty):
-    return ((5.0 + ops.cast(length, "float32")) / 6.0) ** length_penalty
+def _divisor(length, constants):
+    offset = constants.get("length_offset", 5.0)
+    return ((offset + ops.cast(length, "float32")) / (offset + 1.0)) ** constants["length_penalty"]
 
 
-def best(state, length_penalty, num_return, max_new_tokens):
+def best(state, length_penalty, num_return, max_new_tokens, length_offset=5):
     """The hypotheses that are asked for, the best first.
 
     Returns:
@@ -199,7 +200,7 @@ def best(state, length_penalty, num_return, max_new_tokens):
         for name in ("log_p", "length", "finished", "tokens", *names)
     )
     raise_where(np.isnan(log_p).any())
-    scores = log_p / ((5 + length) / 6) ** length_penalty
+    scores = log_p / ((length_offset + length) / (length_offset + 1)) ** length_penalty
     if int(state["count"]) < max_new_tokens:  # the others were given up
         scores = np.where(finished, scores, -np.inf)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :num_return]

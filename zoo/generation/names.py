@@ -62,7 +62,8 @@ NUMBERS = (  # of a `Sampler`
     "typical_p",
     "eta_cutoff",
 )
-KNOWN = {*NUMBERS, "repetition_penalty", "width", "length_penalty", "groups", "diversity"}
+OF_BEAMS = ("width", "length_penalty", "groups", "diversity", "length_offset")
+KNOWN = {*NUMBERS, "repetition_penalty", *OF_BEAMS}
 
 
 def get_sampler(sampler: Any) -> Sampler | Beam:

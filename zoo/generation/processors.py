@@ -231,13 +231,43 @@ class MinNewTokens(Processor):
         check_whole("min_new_tokens", self.count, least=0)
 
     def constants(self, vocabulary):
-        ends = np.zeros((vocabulary.size,), bool)
-        ends[[i for i in vocabulary.stop_ids if i < vocabulary.size]] = True
-        return {"count": np.array(self.count, "int32"), "ends": ends}
+        return {"count": np.array(self.count, "int32"), "ends": ends(vocabulary)}
 
     def __call__(self, logits: Any, past: dict, constants: dict) -> Any:
         is_short = past["length"] - past["start"] < constants["count"]
         return ops.where(is_short[:, None] & constants["ends"], NEVER, logits)
+
+
+@dataclass(frozen=True)
+class ForcedEnd(Processor):
+    """Let the last of so many new tokens be one that ends the text."""
+
+    count: int = field(compare=False)
+
+    def __post_init__(self):
+        check_whole("max_new_tokens", self.count)
+
+    def check(self, vocabulary):
+        if not vocabulary.stop_ids:
+            raise ValueError(
+                "force_end ends a text with a stop token, but this model has none: pass "
+                "special_tokens={'stop': ...} when it is made or loaded."
+            )
+
+    def constants(self, vocabulary):
+        return {"count": np.array(self.count, "int32"), "ends": ends(vocabulary)}
+
+    def __call__(self, logits, past, constants):
+        is_last = past["length"] - past["start"] >= constants["count"] - 1
+        forced = ops.where(constants["ends"], 0.0, NEVER)  # 0: it costs a hypothesis nothing
+        return ops.where(is_last[:, None], forced, logits)
+
+
+def ends(vocabulary):
+    """Which tokens end a text, bool `(size,)`."""
+    found = np.zeros((vocabulary.size,), bool)
+    found[[i for i in vocabulary.stop_ids if i < vocabulary.size]] = True
+    return found
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,9 @@ class BART(EncoderDecoder):
     """
 
     family = "bart"
-    tasks = ("seq2seq",)
+    tasks = ("seq2seq", "text_classification")
+    default_pooling = "last_tanh"
+    separators_between = 2
     arguments = EncoderDecoder.arguments | {
         "num_decoder_layers": Integer(1, 2**8),
         "activation": Choice(*ACTIVATIONS),

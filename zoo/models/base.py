@@ -120,6 +120,12 @@ class Backbone(TokenModel):
                 f"{num_heads}."
             )
 
+    @property
+    def stack(self):
+        """All its blocks, those of an encoder before those of a decoder."""
+        names = "blocks", "encoder_blocks", "decoder_blocks"
+        return [block for name in names for block in getattr(self, name, ())]
+
     def logits(self, hidden):
         """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)`."""
         if self.head is None:

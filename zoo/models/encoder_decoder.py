@@ -113,6 +113,28 @@ class EncoderDecoder(Backbone):
             x = block(x, padding_mask=padding_mask)
         return x if self.encoder_norm is None else self.encoder_norm(x)
 
+    def read_again(self, token_ids, padding_mask, start_id):
+        """Hidden states of a source that the decoder reads, too, each token after the one before.
+
+        Args:
+            token_ids: int `(batch, length)`.
+            padding_mask: `(batch, length)`, True for real tokens, padding on the right; None where
+                all are.
+            start_id: int, what stands before the first token.
+
+        Returns:
+            Hidden states `(batch, length, hidden_dim)`.
+        """
+        start = ops.full_like(token_ids[:, :1], start_id)
+        shifted = ops.concatenate([start, token_ids[:, :-1]], axis=1)
+        inputs = {"token_ids": token_ids, "decoder_token_ids": shifted}
+        return self({**inputs, "padding_mask": padding_mask})
+
+    @property
+    def blocks(self):
+        """Those of both stacks, as they are met."""
+        return [*self.encoder_blocks, *self.decoder_blocks]
+
     def project_context(self, memory):
         """Keys and values of each decoder block's cross-attention: once a source, for all steps.
 
