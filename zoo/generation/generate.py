@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from zoo.backends.buckets import bucket, pad_rows
-from zoo.data.progress import Progress
 from zoo.generation.stopping import is_cut
+from zoo.progress import Progress
 
 STOP_CHECK_EVERY = 16  # tokens between looks for a stop string
 

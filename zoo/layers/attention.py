@@ -300,8 +300,8 @@ class MultiHeadAttention(Layer):
 
     def _split_heads(self, projected, num_heads, x):
         """Projected rows of `x` to `(batch, length, num_heads, head_dim)`."""
-        length = x.shape[1] if x.shape[1] is not None else -1
-        return ops.reshape(projected, (ops.shape(x)[0], length, num_heads, self.head_dim))
+        batch_size, length = ops.shape(x)[:2]  # which -1 would not find where there are no rows
+        return ops.reshape(projected, (batch_size, length, num_heads, self.head_dim))
 
     def compute_output_spec(self, x, *args, cache=None, **kwargs):
         output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
