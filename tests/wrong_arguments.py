@@ -121,6 +121,7 @@ def rows(folder):
                 "length_penalty": "from 0",
                 "groups": "whole",
                 "diversity": "from 0",
+                "length_offset": "whole from 0",
             },
         ),
         "generation.RepetitionPenalty": ({"penalty": 1.5}, {"penalty": "positive"}),

@@ -168,8 +168,13 @@ class Steps:
         self.require_fine_weights()
         self._follow_trainable()
         if self.optimizer is not None and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+            self.optimizer.build(self.optimized_variables)
         super().make_train_function(force)
+
+    @property
+    def optimized_variables(self):
+        """What the optimizer changes: the trainable variables, or this process's parts of them."""
+        return self.trainable_variables
 
     def require_fine_weights(self):
         """Raise ValueError if weights of 16 bits are to be trained.
@@ -191,7 +196,7 @@ class Steps:
         if self.optimizer is None or not self.optimizer.built:
             return
         known = getattr(self.optimizer, "inner_optimizer", self.optimizer)._trainable_variables
-        if [id(v) for v in known] != [id(v) for v in self.trainable_variables]:
+        if [id(v) for v in known] != [id(v) for v in self.optimized_variables]:
             self.renew_optimizer()
 
     @no_automatic_dependency_tracking

@@ -36,9 +36,10 @@ def export(model: Task, path: str | os.PathLike, format: str = "saved_model") ->
     Those of `zoo.CausalLM`:
 
     - `generate`: `text` string `(batch,)` and the scalars `max_new_tokens` int32, `temperature`
-      float32, `top_p` float32 and `seed` int32 to `text` string `(batch,)`, each prompt with its
-      continuation: that of `model.generate(text, max_new_tokens, Sampler(temperature,
-      top_p=top_p), seed)`. Temperature 0 is greedy, `top_p` 1 keeps every token.
+      float32, `top_p` float32, `seed` int32 and `truncate` bool to `text` string `(batch,)`, each
+      prompt with its continuation: that of `model.generate(text, max_new_tokens,
+      Sampler(temperature, top_p=top_p), seed, truncate=truncate)`. Temperature 0 is greedy, `top_p`
+      1 keeps every token. A prompt that is too long is refused, or with `truncate` its end is read.
     - `sample`: the same and the scalars `top_k`, `min_new_tokens` int32, `min_p`, `typical_p`,
       `eta_cutoff`, `repetition_penalty`, `presence_penalty`, `frequency_penalty` float32 to `text`
       and `log_prob` float32 `(batch,)`, the sum over the new tokens. `top_k` 0, `typical_p` and
@@ -49,12 +50,13 @@ def export(model: Task, path: str | os.PathLike, format: str = "saved_model") ->
     Those of `zoo.Seq2SeqLM`, whose `text` is the sources, and then the targets:
 
     - `translate`: `text` string `(batch,)` and the scalars `max_new_tokens` int32, `beam_width`
-      int32 and `length_penalty` float32 to `text` string `(batch,)`: the targets of
-      `model.generate(text, max_new_tokens, Beam(beam_width, length_penalty))`. A `beam_width` of
-      1 is greedy. The target of an empty source is empty.
+      int32, `length_penalty` float32 and `truncate` bool to `text` string `(batch,)`: the targets
+      of `model.generate(text, max_new_tokens, Beam(beam_width, length_penalty),
+      truncate=truncate)`. A `beam_width` of 1 is greedy. The target of an empty source is empty. Of
+      a source that is too long `truncate` reads the start.
     - `generate`, `sample`: the inputs of `generate` and `sample` above to `text` string `(batch,)`,
       the targets of `model.generate(text, max_new_tokens, Sampler(temperature, top_p=top_p),
-      seed)`, and `log_prob`.
+      seed, truncate=truncate)`, and `log_prob`.
 
     Those of the tasks over encoders:
 

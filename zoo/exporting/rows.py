@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from zoo.data.rows import RowFormat
-from zoo.exporting.graph_functions import require
+from zoo.exporting.graph_functions import part_of_each, require
 from zoo.exporting.tokenizers.byte_pairs import GraphTokenizer, as_utf8
 from zoo.exporting.tokenizers.word_pieces import GraphWordPiece
 
@@ -42,7 +42,9 @@ class GraphRows:
         num_first, num_second = first.row_lengths(), second.row_lengths()
         num_second = tf.minimum(num_second, tf.maximum(room - num_first, room // 2))
         num_first = tf.minimum(num_first, room - num_second)
-        return first_of_each(first, num_first), first_of_each(second, num_second)
+        from_start = tf.zeros_like(num_first)
+        first = part_of_each(first, from_start, num_first)
+        return first, part_of_each(second, from_start, num_second)
 
     def inputs(self, first, second=None):
         """A model's inputs from ragged rows of ids that fit."""
@@ -89,14 +91,3 @@ def non_empty(rows):
         "Each text must have a token at least; got one without.",
     )
     return rows.with_flat_values(checked)
-
-
-def first_of_each(rows, counts):
-    """The first `counts[i]` items of row i."""
-    places = tf.ragged.range(rows.row_lengths())
-    keep = tf.ragged.map_flat_values(
-        lambda place, count: place < count,
-        places,
-        tf.gather(counts, places.value_rowids()),
-    )
-    return tf.ragged.boolean_mask(rows, keep)

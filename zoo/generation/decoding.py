@@ -1,5 +1,8 @@
 """A batch on its way: its state, and how it goes on."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from keras import ops
 
@@ -15,7 +18,9 @@ class Decoding:
         request: a `Request`.
     """
 
-    def __init__(self, state, advance, grow, capacities, request):
+    def __init__(
+        self, state: dict, advance: Callable, grow: Callable, capacities: dict, request: Any
+    ) -> None:
         self._advance, self._grow = advance, grow
         self._capacities = list(capacities.items())
         self._request = request

@@ -40,14 +40,14 @@ class Sampler:
 
     def __init__(
         self,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        min_p=None,
-        repetition_penalty=1.0,
-        typical_p=None,
-        eta_cutoff=None,
-    ):
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        repetition_penalty: float = 1.0,
+        typical_p: float | None = None,
+        eta_cutoff: float | None = None,
+    ) -> None:
         rule = "at least 0 and finite (0 is greedy)"
         check_number("temperature", temperature, rule, lambda t: 0 <= t < np.inf)
         if top_k is not None:
@@ -163,7 +163,14 @@ class Beam:
         ValueError: if a number is outside its range.
     """
 
-    def __init__(self, width=5, length_penalty=0.6, groups=1, diversity=0.5, length_offset=5):
+    def __init__(
+        self,
+        width: int = 5,
+        length_penalty: float = 0.6,
+        groups: int = 1,
+        diversity: float = 0.5,
+        length_offset: int = 5,
+    ) -> None:
         check_whole("width", width)
         rule = "at least 0"
         check_number("length_penalty", length_penalty, rule, lambda p: 0 <= p < float("inf"))

@@ -1,5 +1,7 @@
 """Multi-head attention: one layer for self, cross, grouped-query, causal and cached use."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -10,6 +12,7 @@ from zoo.layers.dense import Dense, as_rows
 from zoo.layers.grouped_heads import fold, fold_rows, unfold
 from zoo.layers.shared_context import gather_by_context
 from zoo.layers.watching import show
+from zoo.ranges import POSITIVE, RATE, SIZE, Boolean, Instance
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -67,24 +70,40 @@ class MultiHeadAttention(Layer):
         ValueError: if the head counts do not divide, or a call argument does not fit.
     """
 
+    rank = 3
+    arguments = Layer.arguments | {
+        "num_heads": SIZE,
+        "num_kv_heads": SIZE,
+        "head_dim": SIZE,
+        "causal": Boolean(),
+        "window": SIZE,
+        "position": Instance(keras.layers.Layer, "layer"),
+        "query_norm": Instance(keras.layers.Layer, "layer"),
+        "key_norm": Instance(keras.layers.Layer, "layer"),
+        "dropout": RATE,
+        "use_bias": Boolean(),
+        "output_bias": Boolean(),
+        "scale": POSITIVE,
+    }
+
     def __init__(
         self,
-        num_heads,
-        num_kv_heads=None,
-        head_dim=None,
-        causal=False,
-        window=None,
-        position=None,
-        query_norm=None,
-        key_norm=None,
-        dropout=0.0,
-        use_bias=True,
-        output_bias=None,
-        scale=None,
-        kernel_initializer="glorot_uniform",
-        output_initializer=None,
+        num_heads: int,
+        num_kv_heads: int | None = None,
+        head_dim: int | None = None,
+        causal: bool = False,
+        window: int | None = None,
+        position: keras.layers.Layer | None = None,
+        query_norm: keras.layers.Layer | None = None,
+        key_norm: keras.layers.Layer | None = None,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        output_bias: bool | None = None,
+        scale: float | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        output_initializer: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.num_kv_heads = num_kv_heads or num_heads
@@ -148,14 +167,14 @@ class MultiHeadAttention(Layer):
 
     def call(
         self,
-        x,
-        context=None,
-        padding_mask=None,
-        attention_mask=None,
-        cache=None,
-        start=0,
-        training=None,
-    ):
+        x: Any,
+        context: Any = None,
+        padding_mask: Any = None,
+        attention_mask: Any = None,
+        cache: Any = None,
+        start: Any = 0,
+        training: bool | None = None,
+    ) -> Any:
         self._check_context(context, cache)
         if self.is_cross:
             query = self._split_heads(self.query(as_rows(x)), self.num_heads, x)

@@ -2,12 +2,13 @@
 
 import contextlib
 import threading
+from collections.abc import Iterator
 
 _watching = threading.local()
 
 
 @contextlib.contextmanager
-def watch():
+def watch() -> Iterator:
     """`{layer: {name: tensor}}` of what the layers that are called within show.
 
     While a step is traced they are its symbols, of use within that step alone. Of a layer that is

@@ -1,5 +1,8 @@
 """What models that read a source and write a target share: both stacks, the cache, the head."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -43,23 +46,23 @@ class EncoderDecoder(Backbone):
     def __init__(
         self,
         *,
-        token_embedding,
-        target_embedding,
-        encoder_blocks,
-        decoder_blocks,
-        embedding_dropout,
-        max_length,
-        embedding_scale=1.0,
-        encoder_positions=None,
-        decoder_positions=None,
-        encoder_embedding_norm=None,
-        decoder_embedding_norm=None,
-        encoder_norm=None,
-        decoder_norm=None,
-        head=None,
-        dtype=None,
+        token_embedding: keras.layers.Layer,
+        target_embedding: keras.layers.Layer,
+        encoder_blocks: Sequence[keras.layers.Layer],
+        decoder_blocks: Sequence[keras.layers.Layer],
+        embedding_dropout: keras.layers.Layer,
+        max_length: int,
+        embedding_scale: float = 1.0,
+        encoder_positions: keras.layers.Layer | None = None,
+        decoder_positions: keras.layers.Layer | None = None,
+        encoder_embedding_norm: keras.layers.Layer | None = None,
+        decoder_embedding_norm: keras.layers.Layer | None = None,
+        encoder_norm: keras.layers.Layer | None = None,
+        decoder_norm: keras.layers.Layer | None = None,
+        head: keras.layers.Layer | None = None,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         def embed(name, embedding, positions, norm):
             x = embedding(inputs[name]) * embedding_scale
             x = x if positions is None else x + positions(x)

@@ -1,5 +1,8 @@
 """Causal language models: trained to predict the next token, used to continue a text."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -9,7 +12,7 @@ from zoo.data.checks import check_labels, check_token_ids
 from zoo.data.labels import checked_weights, refuse_labels
 from zoo.data.rows import checked_rows, with_tokens
 from zoo.data.texts import NothingToLearn
-from zoo.generation import Request
+from zoo.generation import Beam, Request, Sampler
 from zoo.generation.readers import context_length
 from zoo.generation.usual import usual_length
 from zoo.models.base import Backbone, token_inputs
@@ -150,20 +153,20 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
 
     def generate(
         self,
-        prompts,
-        max_new_tokens=None,
-        sampler=None,
-        seed=None,
-        stop=None,
-        num_return=1,
-        truncate=False,
-        strip_prompt=False,
-        batch_size=BATCH_SIZE,
-        verbose="auto",
-        return_scores=False,
-        draft=None,
+        prompts: Any,
+        max_new_tokens: int | None = None,
+        sampler: str | Sampler | Beam | None = None,
+        seed: int | Sequence[int] | None = None,
+        stop: str | Sequence[str] | None = None,
+        num_return: int = 1,
+        truncate: bool = False,
+        strip_prompt: bool = False,
+        batch_size: int = BATCH_SIZE,
+        verbose: str | int = "auto",
+        return_scores: bool = False,
+        draft: Any = None,
         **others,
-    ):
+    ) -> Any:
         """Continue prompts.
 
         An end token ends a continuation and is left out of it. An empty string stands for the
@@ -236,15 +239,15 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
 
     def stream(
         self,
-        prompt,
-        max_new_tokens=None,
-        sampler=None,
-        seed=None,
-        stop=None,
-        truncate=False,
-        draft=None,
+        prompt: Any,
+        max_new_tokens: int | None = None,
+        sampler: str | Sampler | Beam | None = None,
+        seed: int | Sequence[int] | None = None,
+        stop: str | Sequence[str] | None = None,
+        truncate: bool = False,
+        draft: Any = None,
         **others,
-    ):
+    ) -> Iterator:
         """Continue one prompt, yielding the text as it comes, never half a character.
 
         Arguments and errors are those of `generate`. A prompt of token ids yields token ids.

@@ -1,9 +1,11 @@
 """Conversations: messages in, the next one out, by the template that a model was trained with."""
 
+from collections.abc import Iterator, Sequence
+
 from zoo import chat
 from zoo.arguments import Text
 from zoo.checks import require_flag, shown
-from zoo.generation import Request
+from zoo.generation import Beam, Request, Sampler
 from zoo.generation.usual import usual_length
 
 NEW_TOKENS = 256
@@ -19,15 +21,15 @@ class ChattingTask:
 
     def chat(
         self,
-        messages,
-        max_new_tokens=None,
-        sampler=None,
-        seed=None,
-        stop=None,
-        truncate=False,
-        template_arguments=None,
+        messages: str | Sequence[dict],
+        max_new_tokens: int | None = None,
+        sampler: str | Sampler | Beam | None = None,
+        seed: int | Sequence[int] | None = None,
+        stop: str | Sequence[str] | None = None,
+        truncate: bool = False,
+        template_arguments: dict | None = None,
         **others,
-    ):
+    ) -> str:
         """What the assistant says next.
 
         Args:
@@ -56,15 +58,15 @@ class ChattingTask:
 
     def stream_chat(
         self,
-        messages,
-        max_new_tokens=None,
-        sampler=None,
-        seed=None,
-        stop=None,
-        truncate=False,
-        template_arguments=None,
+        messages: str | Sequence[dict],
+        max_new_tokens: int | None = None,
+        sampler: str | Sampler | Beam | None = None,
+        seed: int | Sequence[int] | None = None,
+        stop: str | Sequence[str] | None = None,
+        truncate: bool = False,
+        template_arguments: dict | None = None,
         **others,
-    ):
+    ) -> Iterator[str]:
         """As `chat`, yielding the text as it comes; joined, it is what `chat` returns."""
         length = usual_length(self.usual_request, max_new_tokens, NEW_TOKENS)
         asked = {"max_new_tokens": length, "truncate": truncate, "caller": "stream_chat"}
@@ -82,7 +84,9 @@ class ChattingTask:
             )
         return request
 
-    def encode_chat(self, messages, add_generation_prompt=True, **variables):
+    def encode_chat(
+        self, messages: str | Sequence[dict], add_generation_prompt: bool = True, **variables
+    ) -> list[int]:
         """Token ids of a conversation, as the template writes it.
 
         Args:

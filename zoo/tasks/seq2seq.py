@@ -1,5 +1,6 @@
 """Sequence to sequence: trained on pairs of texts, used to write the second from the first."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -20,7 +21,7 @@ from zoo.data.pairs import (
 )
 from zoo.data.rows import is_pair
 from zoo.data.texts import is_text
-from zoo.generation import Request
+from zoo.generation import Beam, Request, Sampler
 from zoo.generation.usual import usual_length
 from zoo.layers import token_nats
 from zoo.models.base import Backbone
@@ -157,18 +158,18 @@ class Seq2SeqLM(WritingTask, LanguageModel):
 
     def generate(
         self,
-        sources,
-        max_new_tokens=None,
-        sampler=None,
-        seed=None,
-        stop=None,
-        num_return=1,
-        truncate=False,
-        batch_size=BATCH_SIZE,
-        verbose="auto",
-        return_scores=False,
+        sources: Any,
+        max_new_tokens: int | None = None,
+        sampler: str | Sampler | Beam | None = None,
+        seed: int | Sequence[int] | None = None,
+        stop: str | Sequence[str] | None = None,
+        num_return: int = 1,
+        truncate: bool = False,
+        batch_size: int = BATCH_SIZE,
+        verbose: str | int = "auto",
+        return_scores: bool = False,
         **others,
-    ):
+    ) -> Any:
         """Write the targets of sources.
 
         An end token ends a target and is left out of it, as is what every target starts from. The
