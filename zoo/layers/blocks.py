@@ -2,6 +2,7 @@
 
 import keras
 
+from zoo.backends.recomputing import recomputable
 from zoo.layers.base import Layer
 from zoo.layers.watching import show
 
@@ -90,6 +91,7 @@ class TransformerBlock(Layer):
         self.feed_forward_norm.build(x_shape)
         self.feed_forward.build(x_shape)
 
+    @recomputable
     def call(
         self,
         x,
@@ -192,6 +194,7 @@ class ParallelBlock(TransformerBlock):
     def build(self, x_shape):  # Keras wants an argument of `call` for each shape
         super().build(x_shape)
 
+    @recomputable
     def call(self, x, padding_mask=None, attention_mask=None, cache=None, start=0, training=None):
         cache = None if cache is None else dict(cache)
         attended = self.attention(

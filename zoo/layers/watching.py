@@ -3,6 +3,8 @@
 import contextlib
 import threading
 
+from zoo.backends.recomputing import recomputing
+
 _watching = threading.local()
 
 
@@ -16,7 +18,8 @@ def watch():
     before, seen = getattr(_watching, "seen", None), {}
     _watching.seen = seen
     try:
-        yield seen
+        with recomputing(False):  # what is shown must last
+            yield seen
     finally:
         _watching.seen = before
 
