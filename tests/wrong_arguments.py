@@ -123,6 +123,7 @@ def rows(folder):
                 "diversity": "from 0",
             },
         ),
+        "generation.Contrastive": ({}, {"penalty_alpha": "share or none", "top_k": "whole"}),
         "generation.RepetitionPenalty": ({"penalty": 1.5}, {"penalty": "positive"}),
         "generation.OccurrencePenalty": ({}, {"presence": "finite", "frequency": "finite"}),
         "generation.NoRepeatNGram": ({"size": 2}, {"size": "whole"}),

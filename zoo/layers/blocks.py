@@ -2,7 +2,7 @@
 
 import keras
 
-from zoo.layers.base import Layer
+from zoo.layers.base import Layer, opened
 from zoo.layers.watching import show
 
 NORMS = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
@@ -101,7 +101,7 @@ class TransformerBlock(Layer):
         start=0,
         training=None,
     ):
-        cache = None if cache is None else dict(cache)
+        cache = None if cache is None else dict(opened(cache))
         self._check_context(context is not None, cache)
         entered = x
 
@@ -161,7 +161,7 @@ class TransformerBlock(Layer):
 
     def compute_output_spec(self, x, *args, cache=None, **kwargs):
         output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
-        return output if cache is None else (output, cache)
+        return output if cache is None else (output, opened(cache))
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -193,7 +193,7 @@ class ParallelBlock(TransformerBlock):
         super().build(x_shape)
 
     def call(self, x, padding_mask=None, attention_mask=None, cache=None, start=0, training=None):
-        cache = None if cache is None else dict(cache)
+        cache = None if cache is None else dict(opened(cache))
         attended = self.attention(
             self.attention_norm(x),
             padding_mask=padding_mask,
