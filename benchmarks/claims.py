@@ -13,6 +13,7 @@ LIBRARIES = {
     "plain_lstm": "torch.nn.LSTM",
     "ctranslate2": "CTranslate2",
     "ctranslate2_int8": "CTranslate2, int8",
+    "zoo_bfloat16": "zoo, bfloat16",
     "zoo_int8": "zoo, int8",
     "zoo_int4": "zoo, int4",
 }
@@ -135,6 +136,7 @@ def _decoding(claim, sizes, measure):
         row("best", "ctranslate2", sum(floats.values(), ()), theirs, 1.0),
         row("torch-int8", "ctranslate2_int8", whole, (series("ctranslate2_int8"),), 0.5),
         row("torch-int8", "zoo", whole, floats["torch"], 3.0),
+        row("torch-bfloat16", "zoo", (series("zoo_bfloat16"),), floats["torch"], 1.3),
         row("torch-int4", "zoo", (series("zoo_int4"),), floats["torch"], 1.0),
     ]
 

@@ -1,6 +1,6 @@
 """What int8 and int4 do to each bundled preset: quality and size, before and after.
 
-    python -m benchmarks.quantization held-out.txt
+    python -m benchmarks.quantization held-out.txt --calibration training.txt
 
 A language model is asked how likely it finds held-out texts (perplexity), an encoder how often it
 fills a mask with the word that stood there. What an encoder-decoder makes of the texts is compared
@@ -19,14 +19,17 @@ import zoo
 
 PRESETS = Path(__file__).parents[1] / "presets"
 MODES = (None, "int8", "int4")
+CALIBRATED = "int4, calibrated"
 STRIDE = 64
 
 
-def measure(name, texts):
+def measure(name, texts, calibration=None):
     """A dict for each mode: the size on disk, and a measure of quality."""
     written = None
-    for mode in MODES:
-        model = zoo.load(name, quantize=mode)
+    for mode in MODES if calibration is None else (*MODES, CALIBRATED):
+        model = zoo.load(name, quantize=None if mode == CALIBRATED else mode)
+        if mode == CALIBRATED:
+            model.quantize("int4", calibration=as_examples(model, calibration))
         with tempfile.TemporaryDirectory() as scratch:
             zoo.save(model, Path(scratch) / "saved")
             files = Path(scratch, "saved").glob("*.safetensors")
@@ -38,6 +41,11 @@ def measure(name, texts):
             yield row | {"measure": "BLEU against floats", "value": bleu(written, found)["bleu"]}
         else:
             yield row | quality(model, texts)
+
+
+def as_examples(model, texts):
+    """Texts to calibrate on; those of an encoder-decoder beside what it makes of them."""
+    return (texts, model.generate(texts)) if isinstance(model, zoo.Seq2SeqLM) else texts
 
 
 def quality(model, texts):
@@ -53,12 +61,18 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quantization", description=__doc__)
     parser.add_argument("texts", type=Path, help="a UTF-8 file, a text in each line")
     parser.add_argument("--presets", nargs="+", default=trained(), help="default: all with weights")
+    parser.add_argument("--calibration", type=Path, help="such a file, for int4; default: none")
     args = parser.parse_args()
-    texts = [line for line in args.texts.read_text(encoding="utf-8").splitlines() if line.strip()]
+    texts = lines_of(args.texts)
+    calibration = None if args.calibration is None else lines_of(args.calibration)
     print("| preset | weights | MB | measure | value |\n|---|---|---|---|---|")
     for name in args.presets:
-        for row in measure(name, texts):
+        for row in measure(name, texts, calibration):
             print("| {preset} | {mode} | {MB:.1f} | {measure} | {value:.4g} |".format(**row))
+
+
+def lines_of(path):
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def trained():

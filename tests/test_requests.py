@@ -12,6 +12,7 @@ from tests.models import TEXTS, tiny_gpt, tiny_lstm, tiny_transformer
 from tests.test_generation import chosen
 from zoo.generation import (
     Beam,
+    Contrastive,
     Greedy,
     MinP,
     Sampler,
@@ -33,12 +34,13 @@ def model():
 @pytest.mark.backend_free
 def test_samplers_have_names():
     kinds = {"greedy": Greedy, "sample": Sampler, "top_k": TopK, "top_p": TopP, "min_p": MinP}
-    assert {**kinds, "beam": Beam} == SAMPLERS
+    assert {**kinds, "beam": Beam, "contrastive": Contrastive} == SAMPLERS
     for name, cls in SAMPLERS.items():
         assert type(get_sampler(name)) is cls
     again = get_sampler(dict(vars(TopP(0.8, temperature=0.5))))
     assert (again.top_p, again.temperature) == (0.8, 0.5)
-    assert repr(get_sampler(dict(vars(Beam(3, 1.0))))) == repr(Beam(3, 1.0))
+    for sampler in (Beam(3, 1.0), Contrastive(0.4, 3)):
+        assert repr(get_sampler(dict(vars(sampler)))) == repr(sampler)
 
 
 def test_numbers_may_stand_for_a_sampler(model):

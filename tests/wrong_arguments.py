@@ -124,6 +124,7 @@ def rows(folder):
                 "length_offset": "whole from 0",
             },
         ),
+        "generation.Contrastive": ({}, {"penalty_alpha": "share or none", "top_k": "whole"}),
         "generation.RepetitionPenalty": ({"penalty": 1.5}, {"penalty": "positive"}),
         "generation.OccurrencePenalty": ({}, {"presence": "finite", "frequency": "finite"}),
         "generation.NoRepeatNGram": ({"size": 2}, {"size": "whole"}),

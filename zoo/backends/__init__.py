@@ -13,6 +13,7 @@ is claimed, in the tests, TF32 is off; see tests/conftest.py.
     attention, hide                     the attention kernel; scores that a mask hides
     writes_attention_out                whether the formula beats that kernel
     write_rows, reorder_rows, in_order  caches of keys and values
+    cache_dtype                         what they are kept in
     sum_by_column                       sums of numbers by the columns that they belong to
     lstm, rnn                           a whole sequence in one kernel; Keras' loop over positions
     head_gradients                      the sums and gradients of a head's loss

@@ -62,6 +62,11 @@ def row_steps(x):
     return ops.maximum(largest, 1e-30) / 127
 
 
+def cache_dtype(dtype):
+    """The dtype in which keys and values of this dtype are kept."""
+    return keras.backend.standardize_dtype(dtype)
+
+
 def product_in_float32(x, y):
     """`x @ y`, added up in float32 whatever their dtype."""
     return ops.matmul(ops.cast(x, "float32"), ops.cast(y, "float32"))

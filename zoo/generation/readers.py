@@ -105,7 +105,9 @@ class SourceReader:
         backbone, num_rows = self.backbone, ops.shape(token_ids)[0] * copies
         mask = ops.arange(ops.shape(token_ids)[1], dtype="int32") < lengths[:, None]
         memory = backbone.project_context(backbone.encode(token_ids, mask))
-        memory = tree.map_structure(backend.in_order, memory)
+        memory = tree.map_structure(
+            lambda x: backend.in_order(ops.cast(x, backend.cache_dtype(x.dtype))), memory
+        )
         context = {"memory": memory, "padding_mask": mask}
         state = {
             "cache": backbone.make_cache(memory, length, copies),

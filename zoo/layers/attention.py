@@ -7,7 +7,7 @@ from keras import ops
 
 from zoo.backends import backend
 from zoo.layers import masks
-from zoo.layers.base import Layer
+from zoo.layers.base import Layer, opened
 from zoo.layers.dense import Dense, as_rows
 from zoo.layers.grouped_heads import fold, fold_rows, unfold
 from zoo.layers.shared_context import gather_by_context
@@ -175,6 +175,7 @@ class MultiHeadAttention(Layer):
         start: Any = 0,
         training: bool | None = None,
     ) -> Any:
+        cache = opened(cache)
         self._check_context(context, cache)
         if self.is_cross:
             query = self._split_heads(self.query(as_rows(x)), self.num_heads, x)
@@ -182,12 +183,14 @@ class MultiHeadAttention(Layer):
             if cache is not None and self.position is None:
                 query = gather_by_context(query, cached[0])
             key, value = _swap(cached[0]), _swap(cached[1])
+            query = ops.cast(query, key.dtype)
         else:
             query, key, value = self._project(x, start)
             if cache is not None:
                 cache = _write(cache[0], _swap(key), start), _write(cache[1], _swap(value), start)
                 if not _is_zero(start):
                     key, value = _swap(cache[0]), _swap(cache[1])
+                    query = ops.cast(query, key.dtype)
         show(self, query=query, key=key, value=value)
         if padding_mask is not None:
             padding_mask = masks.padding_mask_to_attention(padding_mask)
@@ -220,11 +223,12 @@ class MultiHeadAttention(Layer):
         return _swap(key), _swap(self._split_heads(value, self.num_kv_heads, context))
 
     def make_cache(self, batch_size, length):
-        """Empty `(keys, values)` for `length` positions, in the compute dtype."""
+        """Empty `(keys, values)` for `length` positions, in `zoo.backends`' dtype for them."""
         if not self.built:
             raise ValueError("The layer does not know its head_dim yet: call or build it first.")
         shape = (batch_size, self.num_kv_heads, length, self.head_dim)
-        return ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)
+        dtype = backend.cache_dtype(self.compute_dtype)
+        return ops.zeros(shape, dtype), ops.zeros(shape, dtype)
 
     def _project(self, x, start):
         query, key, value = self._parts(self.qkv(as_rows(x)))
@@ -305,7 +309,7 @@ class MultiHeadAttention(Layer):
 
     def compute_output_spec(self, x, *args, cache=None, **kwargs):
         output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
-        return output if cache is None else (output, cache)
+        return output if cache is None else (output, opened(cache))
 
 
 def _is_zero(start):

@@ -36,6 +36,11 @@ class Layer(keras.layers.Layer):
         super().__init__(**kwargs)
         self.input_spec = keras.layers.InputSpec(ndim=self.rank, min_ndim=1)
 
+    def __call__(self, *args, **kwargs):
+        if kwargs.get("cache") is not None:  # Keras would cast it to the compute dtype
+            kwargs["cache"] = Kept(kwargs["cache"])
+        return super().__call__(*args, **kwargs)
+
     def get_config(self):
         """The arguments, as JSON has them; the dtype policy and what is trainable as they are."""
         arguments = {
@@ -48,6 +53,18 @@ class Layer(keras.layers.Layer):
     @classmethod
     def from_config(cls, config):
         return cls(**{name: _restore(value) for name, value in config.items()})
+
+
+class Kept:
+    """A cache on its way into a layer's `call`, where `opened` gives it back as it was."""
+
+    def __init__(self, cache):
+        self.cache = cache
+
+
+def opened(cache):
+    """A cache that may be `Kept`, or None."""
+    return cache.cache if isinstance(cache, Kept) else cache
 
 
 def bound_arguments(instance, args, kwargs):

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from zoo.backends.recomputing import recomputable
-from zoo.layers.base import Layer
+from zoo.layers.base import Layer, opened
 from zoo.layers.watching import show
 from zoo.ranges import POSITIVE, RATE, Boolean, Choice, Instance
 
@@ -115,7 +115,7 @@ class TransformerBlock(Layer):
         start: Any = 0,
         training: bool | None = None,
     ) -> Any:
-        cache = None if cache is None else dict(cache)
+        cache = None if cache is None else dict(opened(cache))
         self._check_context(context is not None, cache)
         entered = x
 
@@ -175,7 +175,7 @@ class TransformerBlock(Layer):
 
     def compute_output_spec(self, x, *args, cache=None, **kwargs):
         output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)
-        return output if cache is None else (output, cache)
+        return output if cache is None else (output, opened(cache))
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -222,7 +222,7 @@ class ParallelBlock(TransformerBlock):
         start: Any = 0,
         training: bool | None = None,
     ) -> Any:
-        cache = None if cache is None else dict(cache)
+        cache = None if cache is None else dict(opened(cache))
         attended = self.attention(
             self.attention_norm(x),
             padding_mask=padding_mask,

@@ -3,6 +3,7 @@
 from keras.src.backend import rnn
 
 from zoo.backends.common import (
+    cache_dtype,
     from_numpy,
     hide,
     in_order,
@@ -48,6 +49,7 @@ __all__ = [
     "adapt_batches",
     "agree",
     "attention",
+    "cache_dtype",
     "compile_function",
     "compile_loop",
     "device_names",

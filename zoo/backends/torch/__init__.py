@@ -16,6 +16,7 @@ from zoo.backends.torch.distribution import (
 from zoo.backends.torch.head_gradients import head_gradients
 from zoo.backends.torch.kernels import (
     attention,
+    cache_dtype,
     device_names,
     empty,
     from_numpy,
@@ -44,6 +45,7 @@ __all__ = [
     "adapt_batches",
     "agree",
     "attention",
+    "cache_dtype",
     "compile_function",
     "compile_loop",
     "device_names",

@@ -44,7 +44,9 @@ def lay_out_weights(graph, num_values):
         else:
             continue
         size = weight.meta["val"].numel()
-        if weight in constant and size >= (SMALL if lay_out is lay_out_for_one else SMALL_LAYOUT):
+        is_float32 = weight.meta["val"].dtype == torch.float32
+        least = SMALL_LAYOUT if is_float32 and lay_out is lay_out_for_several else SMALL
+        if weight in constant and size >= least:
             lay_out(graph, node, constant)
 
 
