@@ -201,3 +201,25 @@ def test_reading_beside_a_fit_does_not_fail():
         thread.join()
     assert set(answers) <= {expected}
     assert model.generate("The sea", max_new_tokens=8) == expected
+
+
+def test_a_stream_prepares_its_weights_once(monkeypatch):
+    """Not for each token: whatever a backend does with weights before a loop, it does then."""
+    model, counts = tiny_gpt(dtype="mixed_bfloat16"), []
+    if keras.backend.backend() == "torch":
+        from zoo.backends.torch.graph import TracedFunction as kind
+
+        name = "prepare"
+    else:
+        from zoo.backends.compiled import CastWeights as kind
+
+        name = "__init__"
+    method = getattr(kind, name)
+
+    def counted(self, *arguments):
+        counts.append(1)
+        return method(self, *arguments)
+
+    monkeypatch.setattr(kind, name, counted)
+    assert len(list(model.stream([1, 2, 3], max_new_tokens=6))) == 6
+    assert len(counts) == 2  # for the prompt, and for all steps
