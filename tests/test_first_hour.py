@@ -169,6 +169,33 @@ def test_grain_and_arrow_hold_the_same_texts(library):
         assert model.evaluate(*data, verbose=0) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("what", ["frame", "array", "series"])
+def test_labels_in_one_column_are_labels(what):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"label": LABELS}, index=[5, 2])
+    column = {"frame": frame, "array": np.array([["neg"], ["pos"]]), "series": frame["label"]}
+    model = classifier()
+    assert model.evaluate(TEXTS, column[what], verbose=0) == model.evaluate(
+        TEXTS, LABELS, verbose=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: zoo.TextClassifier(tiny_backbone(), labels={0: "a", 1: "b"}), "names in a list"),
+        (lambda: classifier().fit(TEXTS, {"a": LABELS, "b": LABELS}), "one column each; got a tab"),
+        (
+            lambda: classifier().fit(TEXTS, LABELS, validation_data=(TEXTS, LABELS, [1], [1])),
+            r"x, \(x, y\) or \(x, y, sample_weight\); got a tuple of 4",
+        ),
+    ],
+)
+def test_what_is_plainly_something_else_is_said(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
 # What takes long shows how far it is
 
 

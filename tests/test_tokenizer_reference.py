@@ -11,6 +11,7 @@ import pytest
 from zoo.training import corpora, packages
 
 from tests.tokenizers import DATA, gpt2
+from zoo.tokenizers import WordPieceTokenizer
 from zoo.tokenizers.streaming import BYTE_OF
 
 backend_free = pytest.mark.backend_free
@@ -124,3 +125,11 @@ def test_ids_equal_the_reference_on_ten_thousand_lines():
         line for line, a, b in zip(lines, shipped.encode(lines), expected, strict=True) if a != b
     ]
     assert different == []
+
+
+def test_where_the_library_is_not_googles():
+    """What the docstring of `WordPieceTokenizer` says of it."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = WordPieceTokenizer.from_vocab([*special, "ab", "\u03c3", "##\u03c3", "\u03c2"])
+    assert tokenizer.encode("a\ue000b") == tokenizer.encode("a\u1734b") == [5]
+    assert tokenizer.encode("\u03a3\u03a3") == [6, 7]

@@ -3,11 +3,12 @@
 import difflib
 import numbers
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 
 from zoo.checks import shown
-from zoo.data.sources import to_list
+from zoo.data.sources import holds_numbers, is_table, table_columns, to_list
 from zoo.data.texts import is_missing, user_level
 
 NUMBERS = (numbers.Integral, np.bool_)
@@ -18,8 +19,28 @@ def label_names(labels):
 
     What is missing is no label: a column's unique values may have it among them.
     """
+    if isinstance(labels, Mapping):
+        raise ValueError(
+            f"labels must be names in a list, in the order of the outputs; got {shown(labels)}. Of "
+            "a dict from numbers to names pass list(labels.values())."
+        )
     found = [as_whole(label) for label in to_list(labels) if not is_missing(label)]
     return [str(label) if isinstance(label, (str, *NUMBERS)) else label for label in found]
+
+
+def beside(values):
+    """Labels or weights as a list: also the one column of a table, or of an array of texts."""
+    if is_table(values):
+        columns = list(table_columns(values).values())
+        if len(columns) != 1:
+            raise ValueError(
+                f"Labels and weights are one column each; got a table of {len(columns)}. Pass one "
+                "of them, as in table['label']."
+            )
+        return to_list(columns[0])
+    is_column_of_texts = getattr(values, "ndim", 1) == 2 and not holds_numbers(values)
+    found = to_list(values)
+    return [one for (one,) in found] if is_column_of_texts and len(found[0]) == 1 else found
 
 
 def as_whole(label):

@@ -13,8 +13,8 @@ from zoo.data.checks import (
     ids_of,
     require_something,
 )
-from zoo.data.labels import class_weights, require_equal_counts
-from zoo.data.sources import holds_ids, in_memory, model_inputs, open_stream, to_list
+from zoo.data.labels import beside, class_weights, require_equal_counts
+from zoo.data.sources import holds_ids, in_memory, model_inputs, open_stream
 from zoo.data.streams import IdStream, LazyBatches, Reader, chunks, is_of_ids, with_first
 from zoo.data.texts import NothingToLearn, check_memory_of, is_text, some
 from zoo.tasks.epochs import Planned, Streamed
@@ -149,8 +149,8 @@ class Reads:
         x, labels, weights = found
         if training:
             check_memory_of(x)
-        y = labels if y is None else to_list(y)
-        sample_weight = weights if sample_weight is None else to_list(sample_weight)
+        y = labels if y is None else beside(y)
+        sample_weight = weights if sample_weight is None else beside(sample_weight)
         if self.needs_labels:
             require_equal_counts(x, y, *self.nouns)
         return self.examples(x, y, sample_weight, class_weight, training)

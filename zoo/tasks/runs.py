@@ -13,7 +13,7 @@ from zoo.checks import require_flag, require_whole
 from zoo.data.arguments import check_run
 from zoo.data.batches import Batches
 from zoo.data.checks import as_array, as_inputs, require_something
-from zoo.data.sources import holds_ids, model_inputs, open_stream
+from zoo.data.sources import holds_ids, holds_numbers, model_inputs, open_stream
 from zoo.data.streams import Reader, chunks, is_of_ids, with_first
 from zoo.files import is_path
 from zoo.tasks.epochs import Epochs, Progress, with_epochs
@@ -251,6 +251,12 @@ class Runs(Reads):
 
     def validation_parts(self, data):
         """`(x, y, sample_weight)` of what is passed as `validation_data`, those left out None."""
+        has_parts = isinstance(data, tuple) and data and isinstance(data[0], (list, tuple))
+        if has_parts and len(data) > 3 and not (self.is_example(data[0]) or holds_numbers(data)):
+            raise ValueError(
+                "validation_data must be x, (x, y) or (x, y, sample_weight); got a tuple of "
+                f"{len(data)}."
+            )
         if not isinstance(data, (list, tuple)) or not 1 <= len(data) <= 3 or is_path(data[0]):
             return data, None, None
         are_lists = isinstance(data, tuple) and isinstance(data[0], (list, tuple))

@@ -15,6 +15,8 @@ class WordPieceTokenizer(Tokenizer):
 
     Devlin et al., 2019, https://arxiv.org/abs/1810.04805; the normaliser cleans text, sets Chinese
     characters apart and, if lowercase, strips accents. Decoding cannot restore what it changed.
+    It is that of the `tokenizers` library, which differs from Google's in three places: it leaves
+    out characters of private use and U+1734, and lowercases a sigma that ends a word as any other.
     """
 
     model_type = "WordPiece"
