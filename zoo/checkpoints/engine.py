@@ -62,7 +62,7 @@ def fill(model, tensors, family, task, heads, source):
     if isinstance(model, (LanguageModel, BertPretrainer)):
         check_ties(tied, reader)
         check_given(family, reader, all_arguments(model.backbone))
-    for row in wanted.values():
+    for row in sorted(wanted.values(), key=lambda row: -row.size):  # see `largest_first`
         row.assign(reader)
     return missing
 

@@ -4,7 +4,6 @@ from keras.src.backend import rnn
 
 from zoo.backends.common import (
     attention,
-    from_numpy,
     hide,
     in_order,
     no_gradients,
@@ -30,6 +29,7 @@ from zoo.backends.jax.distribution import (
 from zoo.backends.jax.kernels import (
     device_names,
     empty,
+    from_numpy,
     head_gradients,
     int8_product,
     take_rows,
