@@ -489,7 +489,7 @@ def failing_writer(backend, monkeypatch):
     """Make the writing fail halfway, with an error of choice."""
 
     def fail_with(error):
-        def write(model, folder):
+        def write(model, folder, tell=None):
             (folder / "saved_model.pb").write_text("half")
             raise error
 
@@ -523,8 +523,17 @@ def test_a_failing_second_process_is_one_clear_error(model, tmp_path, monkeypatc
         ("ValueError: all is lost", RuntimeError, "failed with exit status 1: ValueError: all is"),
         ("OSError: [Errno 28] No space left on device", OSError, "Cannot write .*the disk is full"),
     ):
-        failed = subprocess.CompletedProcess([], 1, "", f"a long\ntrace\n{last_line}\n")
-        monkeypatch.setattr(subprocess, "run", lambda *args, result=failed, **kwargs: result)
+        failed = 1, f"a long\ntrace\n{last_line}\n"
+        monkeypatch.setattr(zoo.exporting, "_run", lambda *args, result=failed: result)
         with pytest.raises(kind, match=message):
             export(model, tmp_path / "out")
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.backend_free
+def test_a_second_process_tells_how_far_it_is(monkeypatch, capsys):
+    script = "import sys; print(1, 3); print('other words'); print(2, 3); sys.exit('lost')"
+    monkeypatch.setattr("zoo.progress.QUIET_SECONDS", -1)
+    tell = zoo.exporting.Told()
+    assert zoo.exporting._run([sys.executable, "-c", script], None, tell) == (1, "lost\n")
+    assert "1/3" in capsys.readouterr().out

@@ -267,7 +267,7 @@ def test_bad_input_is_one_clear_sentence(model):
     with pytest.raises(ValueError, match=r"repetition_penalty must be above 0.*; got 0"):
         Greedy(repetition_penalty=0)
     with pytest.raises(
-        ValueError, match=r"sampler must be 'greedy', 'sample', .*'beam' or a .*; got 'random'"
+        ValueError, match=r"sampler must be 'greedy', .*'contrastive' or a .*; got 'random'"
     ):
         model.generate("a", sampler="random")
     with pytest.raises(ValueError, match=f"from 0 to {VOCAB_SIZE - 1}, .* got 300"):

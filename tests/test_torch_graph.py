@@ -115,3 +115,49 @@ def test_large_weights_that_meet_several_rows_are_laid_out_once():
     found = traced(traced.prepare(values), x, y)
     for seen, expected in zip(found, function(values, x, y), strict=True):
         torch.testing.assert_close(seen, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_one_row_meets_weights_in_parts_and_bfloat16_in_onednns_layout():
+    def function(values, x, y):
+        weight, bias, table = values
+        rounded = y.bfloat16() @ weight.bfloat16() + bias.bfloat16()
+        return x @ weight + bias, x @ table.T, y @ weight + bias, rounded.float()
+
+    values = [torch.rand(512, 1024), torch.rand(1024), torch.rand(2048, 512)]
+    arguments = torch.rand(1, 512), torch.rand(3, 512)
+    traced = TracedFunction(function, values, arguments)
+    if torch.backends.mkldnn.is_available():
+        ran = operations(traced._run)
+        assert [name for name in ran if "bmm" in name] == [
+            "aten.baddbmm.default",
+            "aten.bmm.default",
+        ]
+        assert "aten.add.Tensor" not in ran  # every bias is added within its product
+        assert {"aten.clone.default", "aten.cat.default"} <= set(operations(traced._prepare))
+    found, expected = traced(traced.prepare(values), *arguments), function(values, *arguments)
+    for seen, right in zip(found[:3], expected[:3], strict=True):
+        torch.testing.assert_close(seen, right, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(found[3], expected[3], rtol=2e-2, atol=2e-2)
+
+
+def test_what_is_prepared_for_one_call_is_not_laid_out():
+    def function(values, x):
+        return x @ values[0]
+
+    values, x = [torch.rand(512, 1024)], torch.rand(4, 512)
+    traced = TracedFunction(function, values, (x,), repeats=False)
+    assert "mkldnn._reorder_linear_weight.default" not in operations(traced._prepare)
+
+
+def test_what_undoes_something_is_left_out():
+    def function(values, x):
+        turned = x.permute(2, 0, 1).transpose(0, 1).permute(0, 2, 1)  # as x was
+        return turned.reshape(6, 4).reshape(2, 12).reshape(24) + 1, x.permute(2, 0, 1).permute(
+            1, 2, 0
+        )
+
+    x = torch.rand(2, 3, 4)
+    traced = TracedFunction(function, [], (x,))
+    assert operations(traced._run) == ["aten.view.default", "aten.add.Tensor"]
+    for seen, right in zip(traced(traced.prepare([]), x), function([], x), strict=True):
+        assert torch.equal(seen, right)

@@ -10,6 +10,7 @@ import numpy as np
 from zoo import weights as weight_files
 from zoo.checkpoints.rows import all_arguments, matched
 from zoo.checkpoints.tables import match, rules
+from zoo.progress import shown
 from zoo.shared_weights import HEADS, head_names, head_of
 from zoo.tasks import BertPretrainer, LanguageModel
 from zoo.tensors import Tensors
@@ -62,7 +63,8 @@ def fill(model, tensors, family, task, heads, source):
     if isinstance(model, (LanguageModel, BertPretrainer)):
         check_ties(tied, reader)
         check_given(family, reader, all_arguments(model.backbone))
-    for row in sorted(wanted.values(), key=lambda row: -row.size):  # see `largest_first`
+    rows = sorted(wanted.values(), key=lambda row: -row.size)  # see `largest_first`
+    for row in shown(rows, "tensor"):
         row.assign(reader)
     return missing
 

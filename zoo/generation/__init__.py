@@ -1,5 +1,6 @@
 """Decoding, from token ids to token ids: samplers, beam search, and the loop that uses them."""
 
+from zoo.generation.contrastive import Contrastive
 from zoo.generation.decoder import Decoder
 from zoo.generation.decoding import Decoding
 from zoo.generation.drawing import choose_tokens
@@ -21,6 +22,7 @@ from zoo.generation.scores import Scored
 __all__ = [
     "Beam",
     "Constraint",
+    "Contrastive",
     "Decoder",
     "Decoding",
     "Greedy",

@@ -25,6 +25,8 @@ class Searching:
     processing: Processing = NOTHING
     has_scores: bool = False
 
+    keeps_hidden = False
+
     def begin(self, batch_size, copies, room, prompts):
         """The state before the first token; see `Drawing.begin`. `copies` are the width."""
         width = copies
@@ -49,6 +51,9 @@ class Searching:
             **scores,
             **self.processing.begin(batch_size * width, width, room, prompts),
         }
+
+    def first(self, state, logits, constants):
+        return self.take(state, logits, constants)
 
     def take(self, state, logits, constants):
         """As `extend`, and note whether all texts are done."""
@@ -184,8 +189,12 @@ def _divisor(length, constants):
     return ((offset + ops.cast(length, "float32")) / (offset + 1.0)) ** constants["length_penalty"]
 
 
-def best(state, length_penalty, num_return, max_new_tokens, length_offset=5):
+def best(found, length_penalty, num_return, max_new_tokens, length_offset=5):
     """The hypotheses that are asked for, the best first.
+
+    Args:
+        found: of `zoo.generation.Decoding.outcomes`.
+        length_penalty, num_return, max_new_tokens, length_offset: of a request and its `Beam`.
 
     Returns:
         For each text a list of `num_return` triples: the token ids, the end token among them if it
@@ -194,15 +203,13 @@ def best(state, length_penalty, num_return, max_new_tokens, length_offset=5):
     Raises:
         ValueError: if logits were not numbers, or fewer hypotheses were allowed.
     """
-    names = [n for n in ("log_probs", "scores") if n in state]
-    log_p, length, finished, tokens, *noted = (
-        ops.convert_to_numpy(state[name])
-        for name in ("log_p", "length", "finished", "tokens", *names)
-    )
+    names = [n for n in ("log_probs", "scores") if n in found]
+    noted = [found[name] for name in names]
+    log_p, length, tokens = (found[name] for name in ("log_p", "length", "tokens"))
     raise_where(np.isnan(log_p).any())
     scores = log_p / ((length_offset + length) / (length_offset + 1)) ** length_penalty
-    if int(state["count"]) < max_new_tokens:  # the others were given up
-        scores = np.where(finished, scores, -np.inf)
+    is_given_up = ~found["finished"] & (found["count"] < max_new_tokens)[:, None]
+    scores = np.where(is_given_up, -np.inf, scores)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :num_return]
     worst = np.take_along_axis(log_p, order, axis=1).min(axis=1)
     if (worst <= NEVER).any():

@@ -110,15 +110,15 @@ class Decoder:
             return speculation.Speculating(self, rows[0], start, request, guesser)
         loop = self.start_loop()
 
-        def advance(state, num_steps):
+        def advance(state, num_steps, constants):
             return loop(state, num_steps, constants, kind=kind)
 
-        def grow(cache, size):
-            empty = self.reader.empty_cache(len(rows), size, context, static["copies"])
-            return tree.map_structure(put_into, empty, cache)
+        def grow(cache, size, constants, num_texts):
+            shape = num_texts, size, constants["context"], static["copies"]
+            return tree.map_structure(put_into, self.reader.empty_cache(*shape), cache)
 
         capacities = {size: size - read for size in sizes}
-        return Decoding(state, advance, grow, capacities, request)
+        return Decoding(state, constants, advance, grow, capacities, request, len(rows))
 
     def begin(self, token_ids, lengths, constants, kind, copies, length, room):
         """The state with a first token, and what all later steps read.
@@ -132,10 +132,12 @@ class Decoder:
             length: int, tokens that caches hold.
             room: int, new tokens that there is room for.
         """
-        logits, reading, context = self.reader.begin(token_ids, lengths, constants, length, copies)
+        logits, reading, context = self.reader.begin(
+            token_ids, lengths, constants, length, copies, kind.keeps_hidden
+        )
         prompts = (token_ids, lengths) if self.reader.shares_cache else None
         state = kind.begin(ops.shape(token_ids)[0], copies, room, prompts) | reading
-        return kind.take(state, self.choices(logits, constants), constants), context
+        return kind.first(state, self.choices(logits, constants), constants), context
 
     def step(self, state, constants, kind):
         """The state that is a token further."""

@@ -35,6 +35,8 @@ class Drawing:
     processing: Processing = NOTHING
     has_scores: bool = False
 
+    keeps_hidden = False
+
     def begin(self, batch_size, copies, room, prompts):
         """The state before the first token.
 
@@ -58,6 +60,9 @@ class Drawing:
             **scores,
             **self.processing.begin(num_rows, copies, room, prompts),
         }
+
+    def first(self, state, logits, constants):
+        return self.take(state, logits, constants)
 
     def take(self, state, logits, constants):
         """Choose the next token of every row and note it."""

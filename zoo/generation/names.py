@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from zoo.generation.contrastive import Contrastive
 from zoo.generation.samplers import Beam, Sampler
 
 
@@ -46,6 +47,7 @@ class MinP(Sampler):
         super().__init__(temperature, min_p=p, repetition_penalty=repetition_penalty)
 
 
+KINDS = Sampler, Beam, Contrastive
 SAMPLERS = {
     "greedy": Greedy,
     "sample": Sampler,
@@ -53,25 +55,28 @@ SAMPLERS = {
     "top_p": TopP,
     "min_p": MinP,
     "beam": Beam,
+    "contrastive": Contrastive,
 }
-NUMBERS = (  # of a `Sampler`
+NUMBERS = (  # of a `Sampler`, and that of a `Contrastive`
     "temperature",
     "top_k",
     "top_p",
     "min_p",
     "typical_p",
     "eta_cutoff",
+    "penalty_alpha",
 )
 OF_BEAMS = ("width", "length_penalty", "groups", "diversity", "length_offset")
 KNOWN = {*NUMBERS, "repetition_penalty", *OF_BEAMS}
 
 
-def get_sampler(sampler: Any) -> Sampler | Beam:
-    """A `Sampler` or `Beam` as itself, by one of the names of `SAMPLERS`, or from `vars` of one."""
-    if isinstance(sampler, (Sampler, Beam)):
+def get_sampler(sampler: Any) -> Sampler | Beam | Contrastive:
+    """A sampler as itself, by one of the names of `SAMPLERS`, or from `vars` of one."""
+    if isinstance(sampler, KINDS):
         return sampler
     if isinstance(sampler, dict) and sampler.keys() <= KNOWN:
-        return Beam(**sampler) if "width" in sampler else Sampler(**sampler)
+        own = {"width": Beam, "penalty_alpha": Contrastive}  # what only these have
+        return next((own[name] for name in own if name in sampler), Sampler)(**sampler)
     if isinstance(sampler, str) and sampler in SAMPLERS:
         return SAMPLERS[sampler]()
     *names, last = map(repr, SAMPLERS)

@@ -45,10 +45,12 @@ class PromptReader:
     def empty_cache(self, batch_size, size, context, copies):
         return self.backbone.make_cache(batch_size * copies, size)
 
-    def begin(self, token_ids, lengths, constants, length, copies):
+    def begin(self, token_ids, lengths, constants, length, copies, keeps_hidden=False):
         """Logits of the first tokens, the state to go on from, and what every step reads: nothing.
 
-        Rows come `copies` times.
+        Rows come `copies` times. With `keeps_hidden`, the state has the hidden states of what was
+        read, `hidden` `(rows, read, hidden_dim)`, and which of them are real, `given`; that of a
+        later step is `(rows, hidden_dim)`.
         """
         backbone = self.backbone
         cache, mask = backbone.make_cache(ops.shape(token_ids)[0], length), ()
@@ -56,7 +58,11 @@ class PromptReader:
             mask = (ops.arange(ops.shape(token_ids)[1], dtype="int32") < lengths[:, None],)
         hidden, cache = backbone.call_with_cache(token_ids, cache, 0, *mask)
         last = ops.take_along_axis(hidden, (lengths - 1)[:, None, None], axis=1)
-        read = backbone.logits(last)[:, 0], {"cache": cache, "position": lengths}
+        state = {"cache": cache, "position": lengths}
+        if keeps_hidden:
+            places = ops.arange(ops.shape(token_ids)[1], dtype="int32")
+            state |= {"hidden": hidden, "given": places < lengths[:, None]}
+        read = backbone.logits(last)[:, 0], state
         if not (isinstance(copies, int) and copies == 1):
             read = tree.map_structure(lambda x: repeat_rows(x, copies), read)
         return *read, {}
@@ -66,8 +72,7 @@ class PromptReader:
         hidden, cache = self.backbone.call_with_cache(
             state["token"][:, None], state["cache"], state["position"]
         )
-        state = {**state, "cache": cache, "position": state["position"] + 1}
-        return self.backbone.logits(hidden)[:, 0], state
+        return self.backbone.logits(hidden)[:, 0], further(state, cache, hidden)
 
 
 class SourceReader:
@@ -95,8 +100,8 @@ class SourceReader:
     def empty_cache(self, batch_size, size, context, copies):
         return self.backbone.make_cache(context["memory"], size, copies)
 
-    def begin(self, token_ids, lengths, constants, length, copies):
-        """Logits of the first tokens, the state to go on from, and what every step reads."""
+    def begin(self, token_ids, lengths, constants, length, copies, keeps_hidden=False):
+        """As `PromptReader.begin`; what every step reads is what was read of the sources."""
         backbone, num_rows = self.backbone, ops.shape(token_ids)[0] * copies
         mask = ops.arange(ops.shape(token_ids)[1], dtype="int32") < lengths[:, None]
         memory = backbone.project_context(backbone.encode(token_ids, mask))
@@ -106,10 +111,18 @@ class SourceReader:
             "cache": backbone.make_cache(memory, length, copies),
             "position": ops.zeros((num_rows,), "int32"),
         }
+        if keeps_hidden:
+            state["hidden"] = None
+        given = []
         for place in range(constants["start_ids"].shape[0]):
             state["token"] = ops.zeros((num_rows,), "int32") + constants["start_ids"][place]
             logits, state = self.step(state, context)
-        return logits, {name: state[name] for name in ("cache", "position")}, context
+            given.append(state.get("hidden"))
+        del state["token"]
+        if keeps_hidden:
+            state["hidden"] = ops.stack(given, axis=1)
+            state["given"] = ops.ones((num_rows, len(given)), "bool")
+        return logits, state, context
 
     def step(self, state, context):
         """Logits `(rows, vocab_size)` of the next tokens, and the state that has read the last."""
@@ -120,8 +133,13 @@ class SourceReader:
             context["memory"],
             context["padding_mask"],
         )
-        state = {**state, "cache": cache, "position": state["position"] + 1}
-        return self.backbone.logits(hidden)[:, 0], state
+        return self.backbone.logits(hidden)[:, 0], further(state, cache, hidden)
+
+
+def further(state, cache, hidden):
+    """The state that has read one more token of each row."""
+    state = {**state, "cache": cache, "position": state["position"] + 1}
+    return state | {"hidden": hidden[:, 0]} if "hidden" in state else state
 
 
 def repeat_rows(x, copies):

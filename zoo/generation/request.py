@@ -9,7 +9,8 @@ from zoo.checks import require_flag
 from zoo.data.arguments import require_verbose
 from zoo.generation.asking import processors_of, vocabulary_of
 from zoo.generation.checks import check_seed, check_whole
-from zoo.generation.names import NUMBERS, get_sampler
+from zoo.generation.contrastive import Contrastive
+from zoo.generation.names import KINDS, NUMBERS, get_sampler
 from zoo.generation.past import Processing
 from zoo.generation.processors import ForcedEnd
 from zoo.generation.samplers import Beam, Sampler
@@ -32,7 +33,6 @@ OURS = {  # by the names of others, what to pass here
     "num_beams": "sampler=zoo.generation.Beam(...)",
     "beam_width": "sampler=zoo.generation.Beam(...)",
     "length_penalty": "sampler=zoo.generation.Beam(..., length_penalty=...)",
-    "penalty_alpha": "another sampler: there is no contrastive search",
     "stop_strings": "stop",
     "stop_token_ids": "special_tokens when the task is made or loaded",
     "eos_token_id": "special_tokens when the task is made or loaded",
@@ -48,7 +48,7 @@ class Request:
 
     Attributes:
         max_new_tokens: int, at least 1.
-        sampler: a `Sampler` or `Beam`.
+        sampler: a `Sampler`, `Beam` or `Contrastive`.
         seed: int, or a list with one for each prompt.
         stop: a tuple of strings.
         num_return: int, continuations of each prompt.
@@ -62,7 +62,7 @@ class Request:
     """
 
     max_new_tokens: int
-    sampler: Sampler | Beam
+    sampler: Sampler | Beam | Contrastive
     seed: int | list[int] = 0
     stop: tuple[str, ...] = ()
     num_return: int = 1
@@ -142,13 +142,33 @@ def sampler_of(sampler, default, others):
     chosen = None if sampler is None else get_sampler(sampler)
     if not numbers:
         return default if chosen is None else chosen
-    if isinstance(sampler, (Sampler, Beam)) or isinstance(chosen, Beam):
+    if isinstance(sampler, KINDS) or isinstance(chosen, Beam):
         names = ", ".join(numbers)
         raise ValueError(
             f"{names} must be said once: with sampler={sampler!r} leave it out, or make the "
             "sampler with it, as in zoo.generation.Sampler(temperature=0.8, top_p=0.9)."
         )
+    if chosen is None and "penalty_alpha" in numbers:
+        chosen = Contrastive()
+    if isinstance(chosen, Contrastive):
+        return Contrastive(**vars(chosen) | contrastive_numbers(numbers))
+    if "penalty_alpha" in numbers:
+        raise ValueError(
+            "penalty_alpha is for a contrastive search: leave the sampler out, or pass "
+            f"sampler='contrastive'; got {sampler!r}."
+        )
     return Sampler(**({} if chosen is None else vars(chosen)) | numbers)
+
+
+def contrastive_numbers(numbers):
+    """Those that a contrastive search takes; others are refused, of which it draws nothing."""
+    others = sorted(numbers.keys() - {"penalty_alpha", "top_k"})
+    if others:
+        raise ValueError(
+            "A contrastive search takes penalty_alpha and top_k, and draws nothing: leave out "
+            f"{', '.join(others)}, or use another sampler."
+        )
+    return numbers
 
 
 def seed_of(seed):

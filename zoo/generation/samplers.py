@@ -242,7 +242,7 @@ class Beam:
 
     def _found(self, decoding, request):
         asked = request.num_return, request.max_new_tokens
-        return best(decoding.state, self.length_penalty, *asked, self.length_offset)
+        return best(decoding.outcomes(), self.length_penalty, *asked, self.length_offset)
 
     def __repr__(self):
         groups = f", groups={self.groups}, diversity={self.diversity!r}" if self.groups > 1 else ""

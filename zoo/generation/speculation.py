@@ -30,7 +30,7 @@ class Speculating(Decoding):
         self._row, self._start, self._guesser = row, start, guesser
         self._loop = decoder.start_verifying()
         self.num_read = 0  # how often the model read
-        super().__init__(start.state, None, None, {}, request)
+        super().__init__(start.state, start.constants, None, None, {}, request)
 
     def advance(self, num_steps):
         """Choose at least `num_steps` more tokens, fewer once the text is finished."""
@@ -143,10 +143,10 @@ def draft_first(decoder, state, last, constants, kind):
 
 def check_draft(draft, task, sampler, num_return):
     """Raise TypeError or ValueError unless a draft can guess for a task."""
-    if sampler.cache_grows or num_return > 1:
+    if sampler.copies(1) > 1 or num_return > 1 or sampler.kind.keeps_hidden:
         raise ValueError(
             "draft speeds up one text at a time: leave out num_return, and use another sampler "
-            f"than a beam; got num_return={num_return} and {sampler!r}."
+            f"than a beam or a contrastive search; got num_return={num_return} and {sampler!r}."
         )
     if task.backbone.is_recurrent or getattr(draft, "backbone", task.backbone).is_recurrent:
         raise ValueError(

@@ -227,12 +227,10 @@ class MultiHeadAttention(Layer):
         return ops.zeros(shape, self.compute_dtype), ops.zeros(shape, self.compute_dtype)
 
     def _project(self, x, start):
-        query_dim, kv_dim = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
-        rows = self.qkv(as_rows(x))
-        # On PyTorch, ops.split of a list would wait for the GPU.
-        query = self._split_heads(rows[:, :query_dim], self.num_heads, x)
-        key = self._split_heads(rows[:, query_dim : query_dim + kv_dim], self.num_kv_heads, x)
-        value = self._split_heads(rows[:, query_dim + kv_dim :], self.num_kv_heads, x)
+        query, key, value = self._parts(self.qkv(as_rows(x)))
+        query = self._split_heads(query, self.num_heads, x)
+        key = self._split_heads(key, self.num_kv_heads, x)
+        value = self._split_heads(value, self.num_kv_heads, x)
         if self.query_norm is not None:
             query = self.query_norm(query)
         if self.key_norm is not None:
@@ -291,10 +289,19 @@ class MultiHeadAttention(Layer):
             probabilities = self.probability_dropout(probabilities, training=True)
         return ops.einsum("bhqk,bkhd->bqhd", probabilities, value)
 
+    def _parts(self, rows):
+        """Queries, keys and values, which are projected at once."""
+        if self.num_kv_heads == self.num_heads:
+            return ops.split(rows, 3, axis=-1)
+        query_dim, kv_dim = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
+        ends = query_dim, query_dim + kv_dim
+        # On PyTorch, ops.split of a list would wait for the GPU.
+        return rows[:, : ends[0]], rows[:, ends[0] : ends[1]], rows[:, ends[1] :]
+
     def _split_heads(self, projected, num_heads, x):
         """Projected rows of `x` to `(batch, length, num_heads, head_dim)`."""
-        length = x.shape[1] if x.shape[1] is not None else -1
-        return ops.reshape(projected, (ops.shape(x)[0], length, num_heads, self.head_dim))
+        batch_size, length = ops.shape(x)[:2]  # which -1 would not find where there are no rows
+        return ops.reshape(projected, (batch_size, length, num_heads, self.head_dim))
 
     def compute_output_spec(self, x, *args, cache=None, **kwargs):
         output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from zoo.backends.recomputing import recomputable
 from zoo.layers.base import Layer
 from zoo.layers.watching import show
 from zoo.ranges import POSITIVE, RATE, Boolean, Choice, Instance
@@ -102,6 +103,7 @@ class TransformerBlock(Layer):
         self.feed_forward_norm.build(x_shape)
         self.feed_forward.build(x_shape)
 
+    @recomputable
     def call(
         self,
         x: Any,
@@ -210,6 +212,7 @@ class ParallelBlock(TransformerBlock):
     def build(self, x_shape):  # Keras wants an argument of `call` for each shape
         super().build(x_shape)
 
+    @recomputable
     def call(
         self,
         x: Any,

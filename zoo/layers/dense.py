@@ -6,6 +6,7 @@ from keras import ops
 from zoo.backends import backend
 from zoo.layers.adapters import KeepsAdapters
 from zoo.layers.quantized import Quantized, product
+from zoo.layers.watching import show
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -31,6 +32,7 @@ class Dense(Quantized, KeepsAdapters, keras.layers.Dense):
         return scale * ops.matmul(self.lora_kernel_a, self.lora_kernel_b)
 
     def call(self, inputs, training=None):
+        show(self, inputs=inputs)
         if self.quantization_mode is None or training:  # whole numbers have no gradients
             x = backend.product(inputs, ops.convert_to_tensor(self.kernel))
         else:
@@ -38,7 +40,7 @@ class Dense(Quantized, KeepsAdapters, keras.layers.Dense):
             if self.lora_enabled:
                 x = x + backend.product(inputs, ops.cast(self._adapter(), x.dtype))
         if self.bias is not None:
-            x = x + ops.convert_to_tensor(self.bias)
+            x = ops.add(x, self.bias)  # on TensorFlow a BiasAdd, which `+` is not
         return x if self.activation is None else self.activation(x)
 
 

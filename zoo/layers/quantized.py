@@ -26,6 +26,26 @@ MOST_FACTOR = 15
 ROWS_AT_ONCE = 2**12  # of a table that is quantised: what is in memory beside it
 
 
+def quantized(rows, group=None):
+    """An array `(outputs, inputs)` as whole numbers and scales.
+
+    Args:
+        rows: float32.
+        group: int for int4, None for int8.
+
+    Returns:
+        int8 `(outputs, inputs)` and float32 `(outputs,)`; for int4 uint8 `(outputs, inputs / 2)`,
+        uint8 `(outputs, inputs / group)` and float32 `(outputs,)`.
+    """
+    parts = [
+        to_int8(rows[i : i + ROWS_AT_ONCE])
+        if group is None
+        else to_int4(rows[i : i + ROWS_AT_ONCE], group)
+        for i in range(0, len(rows), ROWS_AT_ONCE)
+    ]
+    return tuple(map(np.concatenate, zip(*parts, strict=True)))
+
+
 class Quantized:
     """A layer of which some matrices can be kept in 8 or 4 bits.
 
@@ -41,12 +61,13 @@ class Quantized:
     rows_are_outputs = False
     is_quantizable = True
 
-    def quantize(self, mode=None, type_check=True, config=None):
+    def quantize(self, mode=None, type_check=True, config=None, rounded=quantized):
         """Keep the matrices in 8 or 4 bits from now on; see `zoo.layers.quantized`.
 
         Args:
             mode: `"int8"` or `"int4"`.
             config: of Keras, whose `block_size` is the number of inputs that share a factor.
+            rounded: `(rows, group) -> parts`, as `quantized`.
 
         Raises:
             ValueError: another mode, or inputs that groups do not divide.
@@ -56,7 +77,7 @@ class Quantized:
         group = self._group(config) if mode == "int4" else None
         self.check_quantization(mode, group)
         for name, attribute in self.matrices.items():
-            self._quantize_matrix(name, attribute, group)
+            self._quantize_matrix(name, attribute, group, rounded)
         self._is_quantized = True
         if self.dtype_policy.quantization_mode is None:
             prefix = mode if group is None else f"int4/{group}"
@@ -79,13 +100,13 @@ class Quantized:
         group = getattr(self.dtype_policy, "block_size", None)
         return self.quantization_mode if group is None else f"{self.quantization_mode}/{group}"
 
-    def _quantize_matrix(self, name, attribute, group):
+    def _quantize_matrix(self, name, attribute, group, rounded):
         matrix = getattr(self, attribute)
         shape = matrix.shape if self.rows_are_outputs else matrix.shape[::-1]
         values = None
         if not do_weights_follow():
             array = ops.convert_to_numpy(matrix.value).astype("float32", copy=False)
-            values = quantized(array if self.rows_are_outputs else array.T, group)
+            values = rounded(array if self.rows_are_outputs else array.T, group)
         self._untrack_variable(matrix)  # `delattr` would collect garbage for each matrix
         width = shape[1] if group is None else shape[1] // 2
         parts = {attribute: ("", (shape[0], width), "int8" if group is None else "uint8")}
@@ -165,26 +186,6 @@ def check_group(path, width, group):
         )
 
 
-def quantized(rows, group=None):
-    """An array `(outputs, inputs)` as whole numbers and scales.
-
-    Args:
-        rows: float32.
-        group: int for int4, None for int8.
-
-    Returns:
-        int8 `(outputs, inputs)` and float32 `(outputs,)`; for int4 uint8 `(outputs, inputs / 2)`,
-        uint8 `(outputs, inputs / group)` and float32 `(outputs,)`.
-    """
-    parts = [
-        to_int8(rows[i : i + ROWS_AT_ONCE])
-        if group is None
-        else to_int4(rows[i : i + ROWS_AT_ONCE], group)
-        for i in range(0, len(rows), ROWS_AT_ONCE)
-    ]
-    return tuple(map(np.concatenate, zip(*parts, strict=True)))
-
-
 def to_int8(rows):
     scale = np.abs(rows).max(axis=1) / np.float32(LARGEST)
     safe = np.where(scale > 0, scale, 1)[:, None]
@@ -193,24 +194,43 @@ def to_int8(rows):
 
 def to_int4(rows, group):
     """Each group's factor is the one of a few that leaves the smallest squared error."""
-    groups = rows.reshape(len(rows), -1, group)
-    largest = np.abs(groups).max(axis=2)
-    scale = largest.max(axis=1) / np.float32(LARGEST_4 * MOST_FACTOR)
-    safe = np.where(scale > 0, scale, 1)[:, None, None]
-    whole = groups / safe
-    needed = np.ceil(np.abs(whole).max(axis=2, keepdims=True) / LARGEST_4)
+    scale = largest_scale(rows)
+    groups = rows.reshape(len(rows), -1, group) / np.where(scale > 0, scale, 1)[:, None, None]
+    factor, kept = choose_factors(groups)
+    return pack(kept.reshape(rows.shape)), factor[:, :, 0].astype("uint8"), scale
+
+
+def largest_scale(rows):
+    """float32 `(outputs,)`: with it the largest numbers have the largest factor."""
+    return (np.abs(rows).max(axis=1) / np.float32(LARGEST_4 * MOST_FACTOR)).astype("float32")
+
+
+def choose_factors(groups, importance=1.0):
+    """The factor of each group, of those around its largest number, and its whole numbers.
+
+    Args:
+        groups: float32 `(outputs, groups, inputs of a group)`, divided by the scale.
+        importance: what the squared error of each input counts, broadcast.
+
+    Returns:
+        Floats `(outputs, groups, 1)` and, from -8 to 7, as `groups`.
+    """
+    needed = np.ceil(np.abs(groups).max(axis=2, keepdims=True) / LARGEST_4)
     best = np.full(needed.shape, np.inf), np.ones(needed.shape), np.zeros(groups.shape)
     for fewer in range(4):
         factor = np.clip(needed - fewer, 1, MOST_FACTOR)
-        kept = np.clip(np.rint(whole / factor), -LARGEST_4 - 1, LARGEST_4)
-        error = np.square(whole - kept * factor).sum(axis=2, keepdims=True)
+        kept = np.clip(np.rint(groups / factor), -LARGEST_4 - 1, LARGEST_4)
+        error = (np.square(groups - kept * factor) * importance).sum(axis=2, keepdims=True)
         better = error < best[0]
         new = error, factor, kept
         best = tuple(np.where(better, b, a) for a, b in zip(best, new, strict=True))
-    _, factor, kept = best
-    kept = (kept + 8).astype("uint8").reshape(len(rows), -1)
-    low, high = np.split(kept, 2, axis=1)
-    return low | high << 4, factor[:, :, 0].astype("uint8"), scale.astype("float32")
+    return best[1:]
+
+
+def pack(kept):
+    """uint8 `(outputs, inputs / 2)`: numbers from -8 to 7, the second half beside the first."""
+    low, high = np.split((kept + 8).astype("uint8"), 2, axis=1)
+    return low | high << 4
 
 
 def as_int8(kept, factor):

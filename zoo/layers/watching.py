@@ -4,6 +4,8 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
+from zoo.backends.recomputing import recomputing
+
 _watching = threading.local()
 
 
@@ -17,7 +19,8 @@ def watch() -> Iterator:
     before, seen = getattr(_watching, "seen", None), {}
     _watching.seen = seen
     try:
-        yield seen
+        with recomputing(False):  # what is shown must last
+            yield seen
     finally:
         _watching.seen = before
 

@@ -1,9 +1,13 @@
 """Tasks whose weight matrices are kept in 8 or 4 bits."""
 
+import functools
+
 import keras
 
+from zoo.layers.gptq import gptq
 from zoo.layers.initializers import weights_follow
-from zoo.layers.quantized import MODES, Quantized
+from zoo.layers.quantized import MODES, Quantized, quantized
+from zoo.tasks.calibrating import products_of_inputs
 
 GROUP = 32  # inputs that share a factor in int4
 
@@ -11,7 +15,7 @@ GROUP = 32  # inputs that share a factor in int4
 class Quantizes:
     """A task that can be quantised, as a whole."""
 
-    def quantize(self, mode="int8", config=None, group=GROUP):
+    def quantize(self, mode="int8", config=None, group=GROUP, calibration=None):
         """Keep all weight matrices, embeddings and heads among them, in 8 or 4 bits from now on.
 
         Products take their inputs rounded to 8 bits too; see `zoo.layers.quantized`. Biases, norms
@@ -23,8 +27,13 @@ class Quantizes:
                 factor of their own too.
             config: Keras' own, of which nothing is used but the mode.
             group: int, inputs of a group in int4; it must divide the width of every matrix.
+            calibration: texts of the kind that the model is for, or whatever else `fit` takes in
+                memory, a tuple `(x, y)` with pairs: int4 rounds so that what they make of the
+                layers stays as it is, rather than the weights (`zoo.layers.gptq`). A few dozen
+                thousand tokens are enough. None rounds to the nearest.
 
         Raises:
+            TypeError: a `calibration` that the task does not read.
             ValueError: another mode, a model that is quantised already, or a width that the group
                 does not divide; the model is as it was.
         """
@@ -37,12 +46,19 @@ class Quantizes:
             )
         if isinstance(group, bool) or not isinstance(group, int) or group < 2:
             raise ValueError(f"group must be a whole number of at least 2; got {group!r}.")
+        if calibration is not None and mode != "int4":
+            raise ValueError(
+                "calibration is for int4: int8 is near enough to floats without it. Leave it out, "
+                f"or pass mode='int4'; got mode={mode!r}."
+            )
         layers = self.quantizable_layers()
         size = keras.quantizers.Int4QuantizationConfig(block_size=group) if mode == "int4" else None
         for layer in layers:
             layer.check_quantization(mode, group)
+        products = {} if calibration is None else products_of_inputs(self, calibration)
         for layer in layers:
-            layer.quantize(mode, config=size)
+            rounded = functools.partial(gptq, products[layer]) if layer in products else quantized
+            layer.quantize(mode, config=size, rounded=rounded)
         # What was compiled reads other weights.
         self.train_function = self.test_function = self.predict_function = None
 

@@ -23,7 +23,7 @@ class Trainer(Steps):
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
-            y_pred, loss = self.outputs_and_loss(x, y, sample_weight, training=True)
+            y_pred, loss = self.outputs_and_loss_in_training(x, y, sample_weight)
             self._track(loss, x, y, sample_weight)
             if WORLD.shards > 1:
                 own = tf.cast(self.num_averaged(x, y, sample_weight), "float32")

@@ -17,7 +17,7 @@ LOOK_EVERY = 16  # steps on a GPU, which waits for each look at its memory
 
 def compile_function(model, function):
     """`call(*arguments, **static)`: the function, traced for its shapes and what is static."""
-    trace = _tracer(function)
+    trace = _tracer(function, repeats=False)
 
     def call(*arguments, **static):
         values, traced = trace(model.weights, arguments, static)
@@ -34,7 +34,7 @@ def compile_loop(model, body):
     `state["over"]` is found to hold. The state that goes in is used up. Weights are cast and laid
     out once for all calls of a `loop`.
     """
-    trace = _tracer(body)
+    trace = _tracer(body, repeats=True)
 
     def start():
         weights, traced, prepared = model.weights, None, None
@@ -62,13 +62,13 @@ def steps_between_looks(device):
     return 1 if device.type == "cpu" else LOOK_EVERY
 
 
-def _tracer(function):
+def _tracer(function, repeats):
     """`trace(weights, arguments, static)`: the weights' values, and a `TracedFunction`."""
 
     def trace_for(weights, values, arguments, static):
         stateless = with_weights(weights, functools.partial(function, **static))
         with torch.no_grad():
-            return TracedFunction(stateless, values, arguments)
+            return TracedFunction(stateless, values, arguments, repeats)
 
     graphs = Compiled(trace_for)
 

@@ -9,9 +9,9 @@ from keras import tree
 from torch.fx import Graph, GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from zoo.backends.torch.products import has_fast_products
+from zoo.backends.torch.layout import lay_out_weights, speed_up_products
+from zoo.backends.torch.tidying import constants, fuse_scaled_sums, tidy
 
-LARGE_WEIGHT = 2**20  # elements; smaller ones gain less than their laying out costs
 LARGE_CONSTANT = 2**10  # elements; larger ones are not compared
 
 
@@ -25,9 +25,10 @@ class TracedFunction:
         function: takes and returns nested tensors; it may write into those of `arguments`.
         values: a list of tensors.
         arguments: nested tensors.
+        repeats: bool, whether each `prepare` is for many calls, so that it may take its time.
     """
 
-    def __init__(self, function, values, arguments):
+    def __init__(self, function, values, arguments, repeats=True):
         results = []
 
         def flat(*tensors):
@@ -40,8 +41,12 @@ class TracedFunction:
         tensors = [*values, *(tensor.clone() for tensor in tree.flatten(arguments))]
         traced = make_fx(flat)(*tensors)
         self._structure = results[-1]
+        tidy(traced.graph)
         speed_up_products(traced.graph)
-        lay_out_weights(traced.graph, len(values))
+        if repeats:
+            lay_out_weights(traced.graph, len(values))
+            fuse_scaled_sums(traced.graph, constants(traced.graph, len(values)))
+            tidy(traced.graph)
         kept = written_to(traced.graph)
         merge_repeated(traced, kept)
         self._prepare, self._run = split(traced, len(values), kept)
@@ -53,42 +58,6 @@ class TracedFunction:
     def __call__(self, prepared, *arguments):
         results = self._run.forward(*prepared, *tree.flatten(arguments))
         return tree.pack_sequence_as(self._structure, results)
-
-
-def speed_up_products(graph):
-    """Let oneDNN multiply matrices; see `zoo.backends.torch.products`."""
-    for node in list(graph.nodes):
-        if node.target is not torch.ops.aten.mm.default:
-            continue
-        x, weight = node.args
-        dtypes = [source.meta["val"].dtype for source in node.args]
-        if has_fast_products(x.meta["val"].device, *dtypes):
-            with graph.inserting_before(node):
-                transposed = graph.call_function(torch.ops.aten.t.default, (weight,))
-                transposed.meta["val"] = weight.meta["val"].T
-                arguments = (x, transposed, None, "none", [], "")
-                product = graph.call_function(torch.ops.mkldnn._linear_pointwise.default, arguments)
-            node.replace_all_uses_with(product)
-            graph.erase_node(node)
-
-
-def lay_out_weights(graph, num_values):
-    """Let oneDNN lay out weights that meet several rows: it sets the pace of their products."""
-    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
-    constant = set(placeholders[:num_values])
-    for node in list(graph.nodes):
-        if node.op == "call_function" and constant.issuperset(node.all_input_nodes):
-            constant.add(node)
-        if str(node.target) != "mkldnn._linear_pointwise.default" or node.args[1] not in constant:
-            continue
-        x, weight, *others = node.args
-        rows, size = (source.meta["val"].shape.numel() for source in (x, weight))
-        num_rows = rows // x.meta["val"].shape[-1]
-        if num_rows > 1 and size >= LARGE_WEIGHT:
-            with graph.inserting_before(node):
-                lay_out = torch.ops.mkldnn._reorder_linear_weight.default
-                laid_out = graph.call_function(lay_out, (weight, num_rows))
-            node.args = (x, laid_out, *others)
 
 
 def written_to(graph):

@@ -47,6 +47,17 @@ def has_fast_products(device, *dtypes):
     )
 
 
+def has_bfloat16_products(device, *dtypes):
+    """Whether oneDNN multiplies these tensors in bfloat16, added up in float32."""
+    return (
+        device.type == "cpu"
+        and all(dtype == torch.bfloat16 for dtype in dtypes)
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
+
+
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight):

@@ -1,7 +1,6 @@
 """Steps on PyTorch."""
 
 import contextlib
-import functools
 import warnings
 
 import keras
@@ -24,7 +23,7 @@ class Trainer(Steps):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         self.zero_grad()
         with self._gathering() as compute:
-            y_pred, loss = compute(x, y, sample_weight, training=True)
+            y_pred, loss = compute(self.outputs_and_loss_in_training, x, y, sample_weight)
             self._loss_tracker.update_state(loss, self.num_averaged(x, y, sample_weight))
             weights = self.trainable_weights
             if weights:
@@ -43,19 +42,19 @@ class Trainer(Steps):
     def test_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with self._gathering() as compute:
-            y_pred, loss = compute(x, y, sample_weight, training=False)
+            y_pred, loss = compute(self.outputs_and_loss, x, y, sample_weight, training=False)
         self._loss_tracker.update_state(loss, self.num_averaged(x, y, sample_weight))
         return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     @contextlib.contextmanager
     def _gathering(self):
-        """`outputs_and_loss` for a step in which parts of weights are gathered, if they are so."""
+        """What calls a function of a step; within, parts of weights are gathered where needed."""
         shards = shards_of(self)
         if shards is None:
-            yield self.outputs_and_loss
+            yield called
             return
         with shards.step():
-            yield functools.partial(shards.root, self.outputs_and_loss)
+            yield shards.root
 
     def _gradients_in_world(self, weights):
         """Gradients of the whole batch, or this process's parts of them."""
@@ -109,3 +108,7 @@ class Trainer(Steps):
         finally:
             for variable, value in zip(self.metrics_variables, own, strict=True):
                 variable.assign(value)
+
+
+def called(function, *args, **kwargs):
+    return function(*args, **kwargs)
