@@ -11,6 +11,7 @@ LIBRARIES = {
     "plain_torch": "plain PyTorch, compiled",
     "keras": "Keras layers",
     "plain_lstm": "torch.nn.LSTM",
+    "weights": "the files' own bytes",
     "ctranslate2": "CTranslate2",
     "ctranslate2_int8": "CTranslate2, int8",
     "zoo_bfloat16": "zoo, bfloat16",
@@ -175,6 +176,22 @@ CLAIMS = {
     ),
     "load-seconds": _rows("load-seconds", "seconds", "gpt2", "load", _everywhere(0.7), "at_most"),
     "load-memory": _rows("load-memory", "bytes", "gpt2", "load", _everywhere(0.7), "at_most"),
+    "checkpoint-seconds": _rows(
+        "checkpoint-seconds",
+        "seconds",
+        "gpt2",
+        "load_checkpoint",
+        {("torch", "transformers"): 0.8},
+        "at_most",
+    ),
+    "checkpoint-memory": _rows(
+        "checkpoint-memory",
+        "bytes",
+        "gpt2",
+        "load_checkpoint",
+        _on_every_backend(1.25, "weights"),
+        "at_most",
+    ),
     "train-memory": _rows(
         "train-memory", "bytes", "gpt2", "train_memory", _everywhere(0.6), "at_most"
     ),
@@ -211,6 +228,8 @@ MOST_ROUNDS = {"generate-16": 1, "first-token": 1}
 # Left out unless named by `--only`: half an hour does not hold them too.
 ON_REQUEST = (
     "generate-1-large",
+    "checkpoint-seconds",
+    "checkpoint-memory",
     "finetune",
     "embed",
     "seq2seq-train",

@@ -10,7 +10,13 @@ import numpy as np
 from benchmarks import inputs, pair_measures, text_measures
 from benchmarks.checks import check_finite, check_first_loss, check_size
 from benchmarks.sizes import Sizes, Workload
-from benchmarks.timing import peak_bytes, seconds_of, seconds_of_step, steady_seconds
+from benchmarks.timing import (
+    peak_bytes,
+    resident_bytes,
+    seconds_of,
+    seconds_of_step,
+    steady_seconds,
+)
 
 
 @dataclass
@@ -115,6 +121,22 @@ def load(task):
     return {"seconds": seconds, "bytes": peak_bytes()}
 
 
+def load_checkpoint(task):
+    """A folder of transformers, read when all imports are done, and the memory that it takes.
+
+    `bytes` are those at the peak above what the process had before: for a library that holds the
+    weights once, and each tensor of a file only while it is read, little more than the file's.
+    """
+    floor, start = resident_bytes(), time.perf_counter()
+    model = task.library.load(task.preset)
+    seconds, peak = time.perf_counter() - start, peak_bytes()
+    if hasattr(model, "logits"):
+        shape = model.logits(inputs.prompts(task.sizes, [8])).shape
+        if shape != (1, 8, task.sizes.vocab_size):
+            raise ValueError(f"Logits of a 1 x 8 input were asked for; got shape {shape}.")
+    return {"seconds": seconds, "bytes": peak - floor}
+
+
 def train_memory(task):
     """The peak of a process that builds a model and takes a few steps."""
     work = task.workload
@@ -169,6 +191,7 @@ MEASURES = {
         generate_many,
         first_token,
         load,
+        load_checkpoint,
         train_memory,
         tokenise,
         train_curve,

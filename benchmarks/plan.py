@@ -6,7 +6,12 @@ from itertools import chain, groupby
 from benchmarks.claims import CLAIMS, CURVES, MOST_ROUNDS, ONLY_ONCE, Series
 from benchmarks.measures import MEASURES
 
-ALONE = {"load", "train_memory", "tokenise"}  # what the same process did before would count
+ALONE = {
+    "load",
+    "load_checkpoint",
+    "train_memory",
+    "tokenise",
+}  # what the same process did before would count
 
 FIRST_CALLS = {
     one
@@ -26,6 +31,13 @@ class Job:
     sizes: str
     measures: tuple[str, ...]
     cold: bool  # its first calls are claims: nothing may have been compiled before
+
+    @property
+    def preset_of(self):
+        """Which library writes the weights that it loads; None where it loads none."""
+        if "load_checkpoint" in self.measures:
+            return "transformers"
+        return self.library if "load" in self.measures else None
 
     @property
     def group(self):

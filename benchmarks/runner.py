@@ -34,12 +34,12 @@ def run_rounds(names, rounds, minutes, results, quick, log, keep_earlier=False):
     end = time.monotonic() + 60 * minutes
     run = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     schedule = make_schedule(names, rounds, results.rounds if keep_earlier else 0)
-    loading = {job: None for _, job in schedule if "load" in job.measures}
+    loading = dict.fromkeys((job.preset_of, job.sizes) for _, job in schedule if job.preset_of)
     with tempfile.TemporaryDirectory(prefix="zoo-benchmarks-") as scratch:
         runner = Runner(Path(scratch), quick)
-        for library in dict.fromkeys(job.library for job in loading):
+        for library in dict.fromkeys(library for library, _ in loading):
             log(f"preparing: random weights for {library}")
-            runner.save_presets(library, [job.sizes for job in loading if job.library == library])
+            runner.save_presets(library, [size for one, size in loading if one == library])
         for done, (number, job) in enumerate(schedule):
             if time.monotonic() > end:
                 log(f"{minutes:g} minutes are over: {len(schedule) - done} processes are left out")
@@ -72,7 +72,7 @@ class Runner:
         """What a job's process has measured: numbers by metric, for each of its measures."""
         command = ["benchmarks.worker", f"--library={job.library}", f"--backend={job.backend}"]
         command += [f"--sizes={job.sizes}", f"--measures={','.join(job.measures)}"]
-        command += [f"--preset={self.scratch / job.library / job.sizes}"]
+        command += [f"--preset={self.scratch / (job.preset_of or job.library) / job.sizes}"]
         with tempfile.TemporaryDirectory(dir=self.scratch) as empty:
             cache = {"TORCHINDUCTOR_CACHE_DIR": empty} if job.cold else {}
             try:

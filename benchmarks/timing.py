@@ -1,6 +1,7 @@
 """Clocks and memory."""
 
 import math
+import os
 import resource
 import statistics
 import sys
@@ -42,3 +43,12 @@ def peak_bytes():
     """The most memory that this process ever had resident."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def resident_bytes():
+    """The memory that this process has resident now; where nobody says, the most it ever had."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return peak_bytes()

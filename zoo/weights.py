@@ -82,10 +82,18 @@ def load_weights(model, path, without=(), ignored=(), is_checked=False):
             check_tensor(name, variable, tensors)
         if not is_checked:
             tensors.check_data()
-        for name in shown(list(variables), "tensor"):
-            variable, array = variables[name], finite(tensors, name)
+        for name, variable in shown(sorted(variables.items(), key=largest_first), "tensor"):
+            array = finite(tensors, name)
             dtype = keras.backend.standardize_dtype(variable.dtype)
             variable.assign(backend.from_numpy(array.astype(dtype, copy=False)))
+
+
+def largest_first(named):
+    """Sorts pairs of a name and a variable, so that the largest is there while little else is.
+
+    While it is assigned it is in memory twice, as read and in the model.
+    """
+    return -math.prod(named[1].shape)
 
 
 def finite(tensors, name):

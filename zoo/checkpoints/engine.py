@@ -63,7 +63,8 @@ def fill(model, tensors, family, task, heads, source):
     if isinstance(model, (LanguageModel, BertPretrainer)):
         check_ties(tied, reader)
         check_given(family, reader, all_arguments(model.backbone))
-    for row in shown(list(wanted.values()), "tensor"):
+    rows = sorted(wanted.values(), key=lambda row: -row.size)  # see `largest_first`
+    for row in shown(rows, "tensor"):
         row.assign(reader)
     return missing
 

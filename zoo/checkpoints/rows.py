@@ -1,5 +1,7 @@
 """The rows of a table of names that a model has the variables of."""
 
+import math
+
 import keras
 import numpy as np
 
@@ -22,6 +24,10 @@ class Row:
         self.arguments = arguments
         self.is_inner = is_inner
         self.names = tuple(numbered(name, i) for name in joined.names)
+
+    @property
+    def size(self):
+        return math.prod(self.variable.shape)
 
     def shapes(self):
         return [

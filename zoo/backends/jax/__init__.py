@@ -5,7 +5,6 @@ from keras.src.backend import rnn
 from zoo.backends.common import (
     attention,
     cache_dtype,
-    from_numpy,
     hide,
     in_order,
     no_gradients,
@@ -31,6 +30,7 @@ from zoo.backends.jax.distribution import (
 from zoo.backends.jax.kernels import (
     device_names,
     empty,
+    from_numpy,
     head_gradients,
     int8_product,
     take_rows,

@@ -1,13 +1,17 @@
 """What XLA does best in its own way."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from keras import ops
 
 from zoo.backends import common
 from zoo.backends import head_gradients as in_chunks
+
+ALIGNED = 64  # bytes
 
 
 def writes_attention_out(query, key_length):
@@ -37,8 +41,20 @@ def take_rows(table, ids):
 
 
 def empty(shape, dtype):
-    """A tensor of any values."""
-    return ops.zeros(shape, dtype)
+    """A tensor of any values, whose memory is not touched on a CPU."""
+    if jax.default_backend() != "cpu":
+        return ops.zeros(shape, dtype)
+    # JAX takes memory that begins at a multiple of 64 bytes as it is; zeros are pages of nothing.
+    num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    raw = np.zeros((num_bytes + ALIGNED,), "uint8")
+    start = -raw.ctypes.data % ALIGNED
+    array = raw[start : start + num_bytes].view(dtype).reshape(shape)
+    return jax.device_put(array, may_alias=True)
+
+
+def from_numpy(array):
+    """The array as a tensor, copied before the next one is read: else several would be kept."""
+    return jax.block_until_ready(ops.convert_to_tensor(array))
 
 
 def device_names():
