@@ -89,7 +89,10 @@ def test_a_head_to_the_vocabulary_is_neither_wanted_nor_written(tmp_path):
     back = zoo.load(tmp_path / "saved")
     np.testing.assert_allclose(back.predict(LINES, verbose=0), expected, **ROUNDED)
     with pytest.warns(UserWarning, match="has no weights for head, which start at random"):
-        zoo.load(tmp_path / "saved", task="causal_lm")
+        writer = zoo.load(tmp_path / "saved", task="causal_lm")
+    for loaded in (back, writer):
+        kernel = keras.ops.convert_to_numpy(loaded.backbone.head.kernel)
+        assert 0.01 < kernel.std() < 0.03
 
 
 def test_rows_without_special_tokens():

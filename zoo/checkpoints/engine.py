@@ -10,6 +10,7 @@ import numpy as np
 from zoo import weights as weight_files
 from zoo.checkpoints.rows import all_arguments, matched
 from zoo.checkpoints.tables import match, rules
+from zoo.layers.initializers import Normal
 from zoo.progress import shown
 from zoo.shared_weights import HEADS, head_names, head_of
 from zoo.tasks import BertPretrainer, LanguageModel
@@ -66,6 +67,10 @@ def fill(model, tensors, family, task, heads, source):
     rows = sorted(wanted.values(), key=lambda row: -row.size)  # see `largest_first`
     for row in shown(rows, "tensor"):
         row.assign(reader)
+    if vocabulary_head(model) - wanted.keys():  # it was made for weights that are not there
+        for variable in model.backbone.head.weights:
+            drawn = Normal()(variable.shape, dtype=variable.dtype)
+            variable.assign(drawn if variable.name == "kernel" else 0 * drawn)
     return missing
 
 
