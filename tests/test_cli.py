@@ -38,7 +38,8 @@ def finetune(data, out, *others):
 
 
 def test_a_folder_of_text_becomes_a_model_that_writes(data, tmp_path, capsys):
-    assert train(data, tmp_path / "run", "--sample", "the sea", "--accumulate", 2) == 0
+    how = ["--sample", "the sea", "--accumulate", 2, "--recompute", "blocks"]
+    assert train(data, tmp_path / "run", *how) == 0
     printed = capsys.readouterr()
     result = json.loads(printed.out)
     assert result["steps"] == 6
@@ -65,6 +66,23 @@ def test_a_folder_of_text_becomes_a_model_that_writes(data, tmp_path, capsys):
     assert capsys.readouterr().out == text
     assert main(["evaluate", str(tmp_path / "run"), "--data", str(data / "data"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["loss"] > 0
+
+
+def test_a_masked_language_model_is_pretrained_and_goes_on(data, tmp_path, capsys):
+    texts = [str(path) for path in data.glob("*.txt")]
+    made = ["data", "tokenize", *texts, "--tokenizer", "bert-small", "--validation", "0.2"]
+    assert main([*made, "--out", str(tmp_path / "data")]) == 0
+    arguments = ["train", "bert-tiny", "--task", "masked_lm", "--data", str(tmp_path / "data")]
+    arguments += ["--length", "16", "--batch-size", "2", "--json", "--out", str(tmp_path / "run")]
+    capsys.readouterr()
+    assert main([*arguments, "--steps", "4", "--validate-every", "2"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["steps"], result["val_loss"] > 0) == (4, True)
+    assert main([*arguments, "--steps", "4", "--validate-every", "2"]) == 0
+    assert json.loads(capsys.readouterr().out) == result
+    assert main(["fill", str(tmp_path / "run"), "the sea was [MASK] ."]) == 0
+    assert main([*arguments, "--steps", "4", "--sample", "the sea", "--out", "x"]) == 1
+    assert "Samples are texts that a causal_lm continues" in capsys.readouterr().err
 
 
 def test_a_classifier_is_made_measured_and_used_by_the_names_of_columns(data, tmp_path, capsys):

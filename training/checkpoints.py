@@ -84,7 +84,7 @@ def put_passing(model, arrays, source):
     state = {n: v for n, v in _state(model).items() if n.startswith(PASSING)}
     given = {n: a for n, a in arrays.items() if n.startswith(PASSING)}
     own = {n: a for n, a in given.items() if not n.startswith(OWN_RANDOM)}
-    if WORLD.rank:  # what all had measured is with the first
+    if WORLD.rank and model.measures_apart:  # what all had measured is with the first
         own |= {n: np.zeros_like(a) for n, a in own.items() if n.startswith(METRICS)}
     _assign(state, own, source, "set of metrics")
     _set_random(arrays)

@@ -96,10 +96,7 @@ def finetune(model, x, y, out, settings, verbose="auto"):
     """
     out, size = Path(out), settings["batch_size"]
     batches = math.ceil(len(x) * (1 - settings["validation"]) / size)
-    names = ("schedule", "weight_decay", "clip", "accumulate", "ema")
-    steps = max(2, batches * settings["epochs"])
-    chosen = {name: settings[name] for name in names}
-    model.compile(optimizer=runs.make_optimizer(steps, settings["learning_rate"], **chosen))
+    runs.compile_for(model, max(2, batches * settings["epochs"]), settings)
     order = np.random.default_rng(settings["seed"]).permutation(len(x))  # files may be sorted
     x = [x[i] for i in order]
     y = None if y is None else [y[i] if isinstance(y[i], list) else plain(y[i]) for i in order]
@@ -111,11 +108,7 @@ def finetune(model, x, y, out, settings, verbose="auto"):
         epochs=settings["epochs"],
         verbose=verbose,
         validation_split=settings["validation"],
-        callbacks=[
-            *runs.early_stopping(monitor, settings["patience"]),
-            *runs.loggers(out, settings["tensorboard"]),
-            runs.kept(out, settings["checkpoint_minutes"], settings["keep"]),
-        ],
+        callbacks=runs.callbacks_of(out, settings, monitor),
     ).history
     return runs.finish(model, out, history)
 

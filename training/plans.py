@@ -21,7 +21,7 @@ PEAKS = {
 }
 
 
-def plan_of(model, steps, batch_size, length, accumulate=1):
+def plan_of(model, steps, batch_size, length, accumulate=1, recompute=None):
     """`{"parameters", "tokens", "flops", "memory_bytes", "seconds"}` of a run.
 
     A token takes 6 FLOPs a parameter that it is multiplied with, and 12 a layer, position and
@@ -35,19 +35,21 @@ def plan_of(model, steps, batch_size, length, accumulate=1):
         steps: int, batches.
         batch_size, length: int, rows of a batch and tokens of a row.
         accumulate: int, batches of an update.
+        recompute: that of `compile`.
     """
     trained = sum(int(np.prod(w.shape)) for w in model.trainable_variables)
     tokens = steps * batch_size * length
     flops = tokens * flops_of_token(model, length)
+    again = 1 if recompute is None else 4 / 3  # a third forward pass to each backward one
     copies = 4 + (accumulate > 1)  # weights, gradients, two moments, accumulators
     memory = 4 * (copies * trained + model.count_params() - trained)
-    memory += activation_bytes(model, batch_size, length)
+    memory += activation_bytes(model, batch_size, length, recompute)
     return {
         "parameters": model.count_params(),
         "tokens": tokens,
         "flops": flops,
         "memory_bytes": memory,
-        "seconds": flops / (UTILISATION * product_speed(model.compute_dtype)),
+        "seconds": again * flops / (UTILISATION * product_speed(model.compute_dtype)),
     }
 
 
@@ -67,15 +69,18 @@ def is_table(weight):
     return "embedding" in weight.path
 
 
-def activation_bytes(model, batch_size, length):
+def activation_bytes(model, batch_size, length, recompute=None):
     """What the backward pass reads of a Transformer's forward pass: 34 bytes a feature.
 
     Korthikanti et al., 2022, https://arxiv.org/abs/2205.05198, in 16 bits, twice that in 32;
-    attention's scores are not kept.
+    attention's scores are not kept. Where blocks are computed again, it is that of one of them and
+    the inputs of all.
     """
     sizes = model.backbone.get_config()
-    size = 34 if "16" in str(model.compute_dtype) else 68
-    return size * sizes["num_layers"] * batch_size * length * sizes["hidden_dim"]
+    width = 2 if "16" in str(model.compute_dtype) else 4
+    layers = sizes["num_layers"]
+    size = 17 * width * layers if recompute is None else 17 * width + width * layers
+    return size * batch_size * length * sizes["hidden_dim"]
 
 
 def product_speed(dtype, size=1024, seconds=0.2):

@@ -1,9 +1,10 @@
-"""A causal language model from token files: what `zoo train` runs."""
+"""A language model, causal or masked, from token files: what `zoo train` runs."""
 
 from pathlib import Path
 
 import keras
 from zoo.training import plans, runs
+from zoo.training.masked_rows import MaskedTokens
 from zoo.training.throughput import Samples, Throughput
 from zoo.training.tokenizing import TOKENIZER, open_token_files
 
@@ -11,8 +12,10 @@ from zoo.data import MixedRows, PackedRows
 from zoo.loading import load
 from zoo.tokenizers import Tokenizer
 
+TASKS = ("causal_lm", "masked_lm")
 
-def make_model(name, folders, with_weights, changes):
+
+def make_model(name, folders, with_weights, changes, task="causal_lm"):
     """The task that is trained, and the tokenizer of its token files.
 
     Args:
@@ -20,19 +23,38 @@ def make_model(name, folders, with_weights, changes):
         folders: those of the token files.
         with_weights: bool, whether to start from the preset's weights.
         changes: `{name: value}` of overrides; None leaves the preset's.
+        task: one of `TASKS`.
 
     Raises:
         ValueError: the token files and the preset's weights have different tokenizers, or the
-            model is no causal language model.
+            model is none for the task.
     """
+    if task not in TASKS:
+        raise ValueError(f"What is trained on token files is {' or '.join(TASKS)}; got {task!r}.")
     tokenizer = Tokenizer.load(Path(folders[0]) / TOKENIZER)
     changes = {key: value for key, value in changes.items() if value is not None}
     if with_weights:
-        model = load(name, task="causal_lm", **changes)
+        model = load(name, task=task, **changes)
         open_token_files(folders[0], tokenizer=model.require_tokenizer())
         return model, tokenizer
     changes |= {"tokenizer": tokenizer, "vocab_size": tokenizer.vocab_size}
-    return load(name, task="causal_lm", weights=False, **changes), tokenizer
+    return load(name, task=task, weights=False, **changes), tokenizer
+
+
+def length_of(model):
+    """Tokens of a row of training."""
+    if model.task_name == "causal_lm":
+        return model.row_length
+    return model.sequence_length or model.backbone.max_length
+
+
+def batches_of(model, folders, name, tokenizer, settings):
+    """Batches of the token files of some folders, as a model learns from them; None without any."""
+    length, is_masked = length_of(model), model.task_name == "masked_lm"
+    rows = rows_of(folders, name, tokenizer, length - 2 if is_masked else length, settings)
+    if rows is None or not is_masked:
+        return rows
+    return MaskedTokens(rows, model, is_fixed=name != "train")
 
 
 def rows_of(folders, name, tokenizer, length, settings):
@@ -78,15 +100,13 @@ def pretrain(model, tokenizer, out, settings, verbose="auto"):
     Returns:
         `{"steps", "loss", "val_loss", ...}`, the last of the history.
     """
-    out, length = Path(out), model.row_length
-    trained = rows_of(settings["data"], "train", tokenizer, length, settings)
-    held_out = rows_of(settings["data"], "valid", tokenizer, length, settings)
+    out, length = Path(out), length_of(model)
+    if settings.get("sample") and model.task_name != "causal_lm":
+        raise ValueError(f"Samples are texts that a causal_lm continues; got {model.task_name}.")
+    trained = batches_of(model, settings["data"], "train", tokenizer, settings)
+    held_out = batches_of(model, settings["data"], "valid", tokenizer, settings)
     epochs, steps = runs.epochs_of(settings["steps"], settings["validate_every"])
-    names = ("schedule", "warmup_steps", "decay_steps", "weight_decay", "clip", "accumulate", "ema")
-    chosen = {name: settings[name] for name in names}
-    model.compile(
-        optimizer=runs.make_optimizer(settings["steps"], settings["learning_rate"], **chosen)
-    )
+    runs.compile_for(model, settings["steps"], settings)
     monitor = "loss" if held_out is None else "val_loss"
     throughput = Throughput(
         settings["batch_size"] * length,
@@ -107,9 +127,7 @@ def pretrain(model, tokenizer, out, settings, verbose="auto"):
         callbacks=[
             throughput,
             *(samples if settings.get("sample") else []),
-            *runs.early_stopping(monitor, settings["patience"]),
-            *runs.loggers(out, settings["tensorboard"]),
-            runs.kept(out, settings["checkpoint_minutes"], settings["keep"]),
+            *runs.callbacks_of(out, settings, monitor),
         ],
     ).history
     numbers = runs.finish(model, out, history)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import keras
 import yaml
+from zoo.training.distribution import distribute
 from zoo.training.resuming import Checkpoint
 from zoo.training.schedules import schedule_by_name
 
@@ -96,6 +97,31 @@ def make_optimizer(
     )
     optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
     return optimizer
+
+
+OPTIMIZER = ("schedule", "warmup_steps", "decay_steps", "weight_decay", "clip", "accumulate", "ema")
+
+
+def begin(layout, seed):
+    """Join the other processes of a run, and draw what they draw."""
+    distribute(**({} if layout is None else {"layout": layout}))
+    keras.utils.set_random_seed(seed)
+
+
+def compile_for(model, steps, settings):
+    """Compile a model for a run of so many batches, by the settings of its command."""
+    chosen = {name: settings[name] for name in OPTIMIZER if name in settings}
+    optimizer = make_optimizer(steps, settings["learning_rate"], **chosen)
+    model.compile(optimizer=optimizer, recompute=settings["recompute"])
+
+
+def callbacks_of(folder, settings, monitor):
+    """What stops, logs and keeps a run, by the settings of its command."""
+    return [
+        *early_stopping(monitor, settings["patience"]),
+        *loggers(folder, settings["tensorboard"]),
+        kept(folder, settings["checkpoint_minutes"], settings["keep"]),
+    ]
 
 
 def kept(folder, checkpoint_minutes, keep):

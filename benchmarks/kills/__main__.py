@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 
 START_SECONDS = 300
-LIVES = 0.6  # seconds, the most that a life lasts after its first batch
 
 
 def main():
@@ -32,7 +31,7 @@ def main():
     for backend in args.backends:
         for kind in args.kinds:
             with tempfile.TemporaryDirectory() as folder:
-                row = one_row(backend, kind, Path(folder), args.kills, rng)
+                row = one_row(backend, kind, Path(folder), args.kills, rng, args.life)
             is_good = is_good and row["lost"] == 0 and row["losses"] == row["weights"] == "equal"
             print(
                 f"| {backend} | {kind} | " + " | ".join(map(str, row.values())) + " |", flush=True
@@ -40,7 +39,7 @@ def main():
     return 0 if is_good else 1
 
 
-def one_row(backend, kind, folder, kills, rng):
+def one_row(backend, kind, folder, kills, rng, longest):
     epochs = max(4, kills)
     whole, killed = folder / "whole", folder / "killed"
     with (folder / "errors").open("w") as errors, Lives(backend, kind, errors) as lives:
@@ -51,7 +50,7 @@ def one_row(backend, kind, folder, kills, rng):
         count, lost = 0, 0
         while True:
             lives.begin(killed, epochs)
-            if count < kills and lives.dies(killed / "losses.jsonl", rng):
+            if count < kills and lives.dies(killed / "losses.jsonl", rng.uniform(0, longest)):
                 count += 1
                 continue
             if lives.end(START_SECONDS + 5 * epochs) == 0:
@@ -106,13 +105,13 @@ class Lives:
             self.status = int(self.mother.stdout.readline())
         return self.status
 
-    def dies(self, path, rng):
-        """Kill the life some time after its first batch; False if it ended before."""
+    def dies(self, path, seconds):
+        """Kill the life so long after its first batch; False if it ended before."""
         before = path.stat().st_size if path.exists() else 0
         deadline = time.monotonic() + START_SECONDS
         while self.end(0.01) is None and time.monotonic() < deadline:
             if path.exists() and path.stat().st_size > before:
-                if self.end(rng.uniform(0, LIVES)) is not None:
+                if self.end(seconds) is not None:
                     return False
                 os.kill(self.life, signal.SIGKILL)
                 self.end(START_SECONDS)
@@ -144,6 +143,7 @@ def parse_arguments():
     parser.add_argument("--backends", nargs="+", default=["torch", "jax", "tensorflow"])
     parser.add_argument("--kinds", nargs="+", default=kinds, choices=kinds)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--life", type=float, default=0.6, help="most seconds behind a batch")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 

@@ -17,6 +17,7 @@ import numpy as np
 from zoo.training import Checkpoint
 
 import zoo
+from zoo.backends import backend
 from zoo.tokenizers import BytePairTokenizer
 
 VOCAB_SIZE = 300
@@ -90,26 +91,28 @@ KINDS = {
 }
 
 
-def live(kind, folder, epochs):
+def live(kind, folder, epochs, rank=0, dropout=0.1):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(0)
     data, words = KINDS[kind](folder)
     backbone = zoo.models.GPT(
-        VOCAB_SIZE, num_layers=1, num_heads=2, hidden_dim=16, max_length=16, dropout=0.1
+        VOCAB_SIZE, num_layers=1, num_heads=2, hidden_dim=16, max_length=16, dropout=dropout
     )
     model = zoo.CausalLM(backbone, words)
     model.compile(keras.optimizers.AdamW(0.01, use_ema=True, gradient_accumulation_steps=2))
     keeper = Checkpoint(folder, every_minutes=None, every_steps=1, keep=2)
-    noted = Noted(folder / "losses.jsonl")
+    noted = Noted(folder / ("losses.jsonl" if rank == 0 else f"losses-{rank}.jsonl"))
     model.fit(**data, epochs=int(epochs), verbose=0, callbacks=[noted, keeper])
-    weights = [keras.ops.convert_to_numpy(w) for w in model.weights]
-    np.savez(folder / "weights.npz", *weights)
+    weights = [backend.whole(w) for w in model.weights]
+    if rank == 0:
+        np.savez(folder / "weights.npz", *weights)
 
 
 def main(kind):
     if kind == "grain":
         import grain  # noqa: F401
+    keras.utils.set_random_seed(0)  # imports TensorFlow where it is installed
     for line in sys.stdin:
         life = os.fork()
         if life == 0:

@@ -12,6 +12,7 @@ from zoo.backends.accumulation import average_over_tokens, batch_of
 from zoo.backends.cloning import let_tasks_clone_themselves
 from zoo.backends.data import begin_later
 from zoo.backends.recomputing import KINDS, is_recomputable, recomputing
+from zoo.backends.world import waiting_for_others
 
 let_tasks_clone_themselves()
 
@@ -25,6 +26,8 @@ class Steps:
     Nothing of a step is kept in an attribute of the model, which other threads may be using. What
     is to outlive a step is written into variables.
     """
+
+    measures_apart = True  # whether each process keeps the metrics of its own rows
 
     def outputs_and_loss(self, x, y, sample_weight, training):
         """The outputs of a batch, and the scalar that is minimised.
@@ -241,7 +244,8 @@ class Steps:
         return []
 
     def fit(self, *args, callbacks=None, **kwargs):
-        return super().fit(*args, callbacks=self._with_own(callbacks), **kwargs)
+        with waiting_for_others():
+            return super().fit(*args, callbacks=self._with_own(callbacks), **kwargs)
 
     def evaluate(self, *args, callbacks=None, **kwargs):
         return super().evaluate(*args, callbacks=self._with_own(callbacks), **kwargs)

@@ -1,6 +1,8 @@
 """The processes and devices that train one model together, and each one's share of a batch."""
 
+import contextlib
 import dataclasses
+import re
 
 import keras
 import numpy as np
@@ -25,7 +27,24 @@ class World:
     layout: str = "data"
 
 
+# What the backends' ways of talking say when nobody answers.
+LOST = re.compile(r"gloo|nccl|peer|heartbeat|coordination|collective|timed ?out|connection", re.I)
 WORLD = World()  # set once, before the model is made
+
+
+@contextlib.contextmanager
+def waiting_for_others():
+    """Say in a sentence that another process has stopped, whichever call has found it out."""
+    try:
+        yield
+    except Exception as error:
+        said = str(error)
+        if WORLD.size == 1 or isinstance(error, (ValueError, OSError)) or not LOST.search(said):
+            raise
+        raise RuntimeError(
+            f"Rank {WORLD.rank} waited for another rank, which has stopped. Start all again: a "
+            f"run with a Checkpoint goes on. ({said.splitlines()[0][:160]})"
+        ) from error
 
 
 def share(batch):

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from zoo.cli import options
 from zoo.cli.running import AsJson, Config, DryRun, Model, command, console, settings_of, show
 
 
@@ -27,21 +28,23 @@ def finetune(
     label: Annotated[str | None, typer.Option(help="The column of labels or targets.")] = None,
     validation: Annotated[float, typer.Option(help="The share that is held out.")] = 0.1,
     epochs: Annotated[int, typer.Option(help="How often all is read.")] = 3,
-    batch_size: Annotated[int, typer.Option(help="Rows of a batch.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="The highest.")] = 1e-4,
-    schedule: Annotated[str, typer.Option(help="cosine, wsd, inverse_sqrt, constant.")] = "cosine",
-    weight_decay: Annotated[float, typer.Option(help="Not of norms and biases.")] = 0.01,
-    clip: Annotated[float, typer.Option(help="The most norm of gradients; 0 for any.")] = 1.0,
-    accumulate: Annotated[int, typer.Option(help="Batches of an update.")] = 1,
-    ema: Annotated[float | None, typer.Option(help="Momentum of averaged weights.")] = None,
+    batch_size: options.BatchSize = 32,
+    learning_rate: options.LearningRate = 1e-4,
+    schedule: options.Schedule = "cosine",
+    weight_decay: options.WeightDecay = 0.01,
+    clip: options.Clip = 1.0,
+    accumulate: options.Accumulate = 1,
+    ema: options.Ema = None,
     freeze: Annotated[str | None, typer.Option(help="backbone, or all but n blocks.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32, mixed_bfloat16, ...")] = None,
+    dtype: options.Dtype = None,
+    recompute: options.Recompute = None,
+    layout: options.Layout = None,
     untrained: Annotated[bool, typer.Option(help="Start from random weights.")] = False,
     patience: Annotated[int | None, typer.Option(help="Epochs without progress.")] = None,
-    checkpoint_minutes: Annotated[float, typer.Option(help="Between two states.")] = 10.0,
-    keep: Annotated[int, typer.Option(help="States on disk.")] = 2,
-    tensorboard: Annotated[bool, typer.Option(help="Write logs for TensorBoard.")] = False,
-    seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
+    checkpoint_minutes: options.CheckpointMinutes = 10.0,
+    keep: options.Keep = 2,
+    tensorboard: options.TensorBoard = False,
+    seed: options.Seed = 0,
     dry_run: DryRun = False,
     as_json: AsJson = False,
     config: Config = None,
@@ -51,13 +54,10 @@ def finetune(
     Tables give texts and labels, .conll files tagged words, .json files questions as SQuAD has
     them. The run's folder gets run.yaml, log.csv, states/ and model/.
     """
-    import keras
-
-    from zoo.training import distribute, finetuning, runs
+    from zoo.training import finetuning, runs
 
     settings = settings_of(context)
-    distribute()
-    keras.utils.set_random_seed(seed)
+    runs.begin(layout, seed)
     x, y = finetuning.read_examples(data, task, text, label)
     made = finetuning.make_model(model, task, y, settings)
     facts = {

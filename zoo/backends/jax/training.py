@@ -23,6 +23,8 @@ MODEL = ("trainable_variables", "non_trainable_variables")
 class Trainer(Steps):
     """Keras' trainer, its steps made of `outputs_and_loss` and safe beside other threads."""
 
+    measures_apart = False
+
     def __call__(self, *args, **kwargs):
         if in_stateless_scope():  # the weights are arguments
             return super().__call__(*args, **kwargs)

@@ -181,14 +181,6 @@ def tell_all(value):
     return json.loads(bytes(int(one) for one in total(np.array(list(text), "float32")).numpy()))
 
 
-def worker_stopped(error):
-    """What to say where the workers could not add something up."""
-    return (
-        f"Rank {WORLD.rank} waited for another rank, which has stopped. Start all again: a run "
-        f"with a Checkpoint goes on. ({str(error.message).splitlines()[0][:120]})"
-    )
-
-
 def whole(variable):
     """The array of a variable."""
     return keras.ops.convert_to_numpy(variable.value)

@@ -9,7 +9,7 @@ from keras.src.losses.loss import unscale_loss_for_distribution
 
 from zoo.backends.data import begin_later
 from zoo.backends.steps import Steps
-from zoo.backends.tensorflow.distribution import add_up, summed, total, worker_stopped
+from zoo.backends.tensorflow.distribution import add_up, summed, total
 from zoo.backends.world import WORLD
 
 
@@ -112,10 +112,8 @@ class Trainer(Steps):
                 return function(data)
             except (StopIteration, tf.errors.OutOfRangeError):  # the end of the data
                 raise
-            except BaseException as error:
+            except BaseException:
                 setattr(self, name, None)
-                if WORLD.size > 1 and isinstance(error, tf.errors.OpError):
-                    raise RuntimeError(worker_stopped(error)) from error
                 raise
 
         return call
