@@ -15,8 +15,8 @@ BIN   := .venv/bin
 STAMP := .venv/.installed
 BENCH_STAMP := .venv/.bench-installed
 
-# The first backend also runs the tests that do not depend on one.
-BACKENDS := tensorflow jax torch
+# The first backend, whose toys start soonest, also runs the tests that do not depend on one.
+BACKENDS := torch tensorflow jax
 
 export TF_CPP_MIN_LOG_LEVEL := 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -20,6 +20,7 @@ def main(folder, prompt):
         temperature=tf.constant(0.0),
         top_p=tf.constant(1.0),
         seed=tf.constant(0),
+        truncate=tf.constant(False),
     )
     answer = {
         "ids": tokens["token_ids"][0].numpy().tolist(),

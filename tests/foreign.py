@@ -7,13 +7,11 @@ import keras
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from benchmarks.parity.cases import CASES
+from benchmarks.parity.cases import NAMED_CASES
 from benchmarks.parity.check import make_theirs
 from zoo import checkpoints
 from zoo.models import FAMILIES
 from zoo.tasks import TASKS
-
-NAMED = {case.name: case for case in CASES}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +23,7 @@ def theirs(tmp_path_factory):
 
     def make(name):
         if name not in made:
-            model = make_theirs(NAMED[name])
+            model = make_theirs(NAMED_CASES[name])
             folder = tmp_path_factory.mktemp(name)
             model.save_pretrained(folder)
             made[name] = model, folder

@@ -192,6 +192,7 @@ def test_continuations_of_prompts_are_searched_too(causal_model):
     assert texts == [[[t for t in ids if t] for ids, _ in several] for several in found]
 
 
+@pytest.mark.slow_to_compile
 def test_a_cache_that_grows_changes_nothing(model, causal_model, monkeypatch):
     def both():
         yield search(model, SOURCES, LENGTH, Beam(3), 3)

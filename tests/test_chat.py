@@ -1,14 +1,12 @@
 """Conversations: templates in their sandbox, messages that stay text, and the verbs of a task."""
 
 import json
-import time
-import tracemalloc
 
 import pytest
 
 import zoo
 from tests import models
-from tests.chat_templates import BAD, GOOD, IM_START
+from tests.chat_templates import GOOD, IM_START
 from tests.models import with_weights
 from zoo import chat
 from zoo.tokenizers import BytePairTokenizer, SpecialTokens
@@ -36,23 +34,6 @@ def test_a_template_writes_what_it_does_in_transformers(name):
             )
             variables.setdefault("tools", None)
             assert chat.render(GOOD[name], MESSAGES, **variables) == expected[0]
-
-
-@backend_free
-@pytest.mark.parametrize("name", BAD)
-def test_a_template_that_means_harm_is_refused_at_once(name):
-    template, message = BAD[name]
-    chat.render("", MESSAGES)  # Jinja is imported once
-    tracemalloc.start()
-    begun = time.thread_time()
-    with pytest.raises(ValueError, match=message) as error:
-        chat.render(template, MESSAGES, add_generation_prompt=True)
-    assert time.thread_time() - begun < 3  # tracemalloc makes it three times as slow
-    assert tracemalloc.get_traced_memory()[1] < 200e6
-    tracemalloc.stop()
-    assert "chat template" in str(error.value)
-    assert len(str(error.value)) < 600
-    assert MESSAGES[0]["content"] == "Be brief."
 
 
 @backend_free

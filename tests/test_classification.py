@@ -175,7 +175,7 @@ def test_long_texts_are_cut_with_one_warning(model):
         (lambda m: classifier(labels=["a", ""]), "a str that is not empty; got ''"),
         (
             lambda m: classifier(pooling="max"),
-            "pooling must be one of first, first_relu, mean, last; got 'max'",
+            "pooling must be one of first, first_relu, mean, last, last_tanh; got 'max'",
         ),
     ],
     ids=lambda value: value[:12] if isinstance(value, str) else "",

@@ -138,6 +138,7 @@ def test_a_regex_that_no_token_can_match_is_one_sentence(word_piece):
     assert automata.regex(small, "a") is automata.regex(tokenizer(), "a")  # made once
 
 
+@pytest.mark.slow_to_compile
 def test_diverse_beams_differ(model):
     def search(*args, **arguments):
         beam = Beam(*args, **arguments)

@@ -16,6 +16,7 @@ def embedder(dropout=0.1):
     return with_weights(zoo.TextEmbedder(tiny_backbone(dropout=dropout), word_pieces()), scale=0.2)
 
 
+@pytest.mark.slow_to_compile
 def test_twins_spread_the_vectors_out():
     keras.utils.set_random_seed(0)
     model = embedder()

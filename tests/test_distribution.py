@@ -3,6 +3,7 @@
 Equality with one process is held by `python -m benchmarks.distribution`, with --everywhere here.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -75,21 +76,46 @@ def keras_sgd(rate):
     return keras.optimizers.SGD(rate)
 
 
+TWO_WORKERS = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
+
+
 def test_processes_that_know_nothing_of_each_other_are_refused(monkeypatch):
     if backend.__name__.endswith("jax"):
         pytest.skip("JAX' processes are told of each other, or are alone")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("TF_CONFIG", "{}")
-    with pytest.raises(ValueError, match=r"distribute\(\)` before the model|are not supported"):
+    monkeypatch.setenv("TF_CONFIG", json.dumps(TWO_WORKERS))
+    with pytest.raises(ValueError, match=r"one of 2 .*distribute\(\)` before the model is made"):
         tiny_gpt().fit(list(TEXTS), verbose=0)
 
 
-def test_layouts_that_are_not_there_are_refused():
-    is_jax = backend.__name__.endswith("jax")
-    message = "layout must be data, tensor or sharded" if is_jax else "are for JAX"
+def test_environments_that_make_no_sense_are_refused(monkeypatch):
+    kind = backend.__name__.rpartition(".")[2]
+    if kind == "torch":
+        pytest.skip("torchrun sets all of it")
+    monkeypatch.setenv("JAX_COORDINATOR_ADDRESS", "localhost:1")
+    monkeypatch.setenv("TF_CONFIG", "workers: 2")
+    message = "there is no JAX_NUM_PROCESSES" if kind == "jax" else "TF_CONFIG must be JSON such"
     with pytest.raises(ValueError, match=message):
+        distribute()
+    if kind == "tensorflow":
+        others = TWO_WORKERS["cluster"] | {"ps": ["c:1"]}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(TWO_WORKERS | {"cluster": others}))
+        with pytest.raises(ValueError, match=r"must be workers, .*; got ps"):
+            distribute()
+
+
+LAYOUTS = {
+    "jax": "layout must be data, tensor or sharded; got 'tensors'",
+    "tensorflow": "each device holds the whole model; got layout",
+    "torch": "layout must be data or sharded; got 'tensors'",
+}
+
+
+def test_layouts_that_are_not_there_are_refused():
+    kind = backend.__name__.rpartition(".")[2]
+    with pytest.raises(ValueError, match=LAYOUTS[kind]):
         distribute(layout="tensors")
-    if is_jax:
+    if kind == "jax":
         with pytest.raises(ValueError, match="how many devices share a model"):
             distribute(layout="tensor")
         with pytest.raises(ValueError, match="must divide into groups of model_parallel"):

@@ -149,6 +149,19 @@ def test_next_sentences(models, served):
     np.testing.assert_allclose(seen["probability"], expected, atol=1e-5)
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="the graphs are TensorFlow's on all backends"
+)
+def test_no_rows_give_no_outputs(models):
+    import tensorflow as tf
+
+    from zoo.exporting.encoders import outputs_signature
+
+    nothing = {name: tf.zeros([0, 4], "int32") for name in ("token_ids", "segment_ids")}
+    nothing["padding_mask"] = tf.zeros([0, 4], "bool")
+    assert outputs_signature(models["text"])(**nothing)["logits"].shape == (0, len(LABELS))
+
+
 def test_what_needs_offsets_needs_word_pieces(tmp_path):
     backbone = zoo.models.RoBERTa(tokenizer().vocab_size, 1, 2, 16, max_length=32)
     model = zoo.TokenClassifier(backbone, tokenizer(), labels=["a", "b"])

@@ -88,13 +88,14 @@ def as_bytes(texts):
     return "string", [t.encode().decode("latin-1") for t in texts]
 
 
-def generation(texts, max_new_tokens, temperature, top_p, seed):
+def generation(texts, max_new_tokens, temperature, top_p, seed, truncate=False):
     inputs = {
         "text": as_bytes(texts),
         "max_new_tokens": ("int32", max_new_tokens),
         "temperature": ("float32", temperature),
         "top_p": ("float32", top_p),
         "seed": ("int32", seed),
+        "truncate": ("bool", truncate),
     }
     return "generate", inputs
 
@@ -122,6 +123,9 @@ ASKED = (
     {"min_new_tokens": 20, "repetition_penalty": 1.3, "presence_penalty": 0.5},
     {"top_k": 40, "min_p": 0.001, "typical_p": 0.9, "eta_cutoff": 0.001, "frequency_penalty": 0.3},
 )
+
+
+TOO_LONG = ["def f(x):\n    return " * 30, "It was a dark", "", "六 day " * 40]
 
 
 def logits(token_ids, padding_mask):
@@ -188,7 +192,8 @@ def serve(tmp_path_factory):
 
 BAD_CALLS = [
     (generation(["a b " * 60], 8, 0.0, 1.0, 0), "must fit into the context of 96 tokens"),
-    (generation(["a"], 96, 0.0, 1.0, 0), "must fit into the context of 96 tokens; got] [1] [and]"),
+    (generation(["a b " * 60], 96, 0.0, 1.0, 0, True), "must fit into the context of 96 tokens"),
+    (generation(["a"], 96, 0.0, 1.0, 0), "keep only the end of a prompt; got] [1] [and]"),
     (generation(["a"], 0, 0.0, 1.0, 0), "max_new_tokens must be at least 1; got] [0]"),
     (generation(["a"], 1, -1.0, 1.0, 0), "temperature must be at least 0 and finite (0 is greedy)"),
     (generation(["a"], 1, 1.0, 0.0, 0), "top_p must be above 0 and at most 1; got] [0]"),
@@ -210,6 +215,7 @@ def served(serve, model, half_model, inputs):
             sampling(PROMPTS, 24, t, 0.95, 3, **asked) for t in (0.0, 1.2) for asked in ASKED
         ],
         "ended": [generation([""] * 16, n, 1.0, 1.0, 0) for n in (15, 30)],
+        "cut": [generation(TOO_LONG, *sampler, truncate=True) for sampler in SAMPLERS[:2]],
         "empty": generation([], 4, 1.0, 1.0, 0),
         "not utf-8": (
             "generate",
@@ -271,6 +277,16 @@ def test_generation_stops_at_the_end_token(served, model):
     assert not all(ended)
 
 
+@pytest.mark.parametrize("case", [0, 1])
+def test_of_a_prompt_that_is_too_long_the_end_is_read_as_in_the_task(served, model, case):
+    max_new_tokens, temperature, top_p, seed = SAMPLERS[case]
+    sampler = Sampler(temperature, top_p=top_p)
+    with pytest.raises(ValueError, match="must fit into the context"):
+        model.generate(TOO_LONG, max_new_tokens, sampler, seed=seed)
+    expected = model.generate(TOO_LONG, max_new_tokens, sampler, seed=seed, truncate=True)
+    assert served["cut"][case]["text"] == expected
+
+
 def test_an_empty_batch_gives_an_empty_batch(served):
     assert served["empty"] == {"text": []}
 
@@ -308,7 +324,7 @@ def test_generation_in_mixed_precision(tokenizer, backend):
 
     model = make_model(tokenizer, "mixed_float16")
     graph = generate_signature(sample_signature(model, GraphTokenizer(tokenizer)))
-    inputs = (tf.constant(x) for x in (PROMPTS, 8, 0.0, 1.0, 0))
+    inputs = (tf.constant(x) for x in (PROMPTS, 8, 0.0, 1.0, 0, False))
     texts = [text.decode() for text in graph(*inputs)["text"].numpy()]
     assert texts == model.generate(PROMPTS, 8)
 
@@ -473,7 +489,7 @@ def failing_writer(backend, monkeypatch):
     """Make the writing fail halfway, with an error of choice."""
 
     def fail_with(error):
-        def write(model, folder):
+        def write(model, folder, tell=None):
             (folder / "saved_model.pb").write_text("half")
             raise error
 
@@ -507,8 +523,17 @@ def test_a_failing_second_process_is_one_clear_error(model, tmp_path, monkeypatc
         ("ValueError: all is lost", RuntimeError, "failed with exit status 1: ValueError: all is"),
         ("OSError: [Errno 28] No space left on device", OSError, "Cannot write .*the disk is full"),
     ):
-        failed = subprocess.CompletedProcess([], 1, "", f"a long\ntrace\n{last_line}\n")
-        monkeypatch.setattr(subprocess, "run", lambda *args, result=failed, **kwargs: result)
+        failed = 1, f"a long\ntrace\n{last_line}\n"
+        monkeypatch.setattr(zoo.exporting, "_run", lambda *args, result=failed: result)
         with pytest.raises(kind, match=message):
             export(model, tmp_path / "out")
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.backend_free
+def test_a_second_process_tells_how_far_it_is(monkeypatch, capsys):
+    script = "import sys; print(1, 3); print('other words'); print(2, 3); sys.exit('lost')"
+    monkeypatch.setattr("zoo.progress.QUIET_SECONDS", -1)
+    tell = zoo.exporting.Told()
+    assert zoo.exporting._run([sys.executable, "-c", script], None, tell) == (1, "lost\n")
+    assert "1/3" in capsys.readouterr().out

@@ -167,3 +167,16 @@ def test_grain_and_arrow_hold_the_same_texts(library):
     }
     for data in given[library]():
         assert model.evaluate(*data, verbose=0) == pytest.approx(expected, rel=1e-4)
+
+
+# What takes long shows how far it is
+
+
+@pytest.mark.parametrize("format", ["zoo", "transformers"])
+def test_loading_shows_how_far_it_is(format, tmp_path, monkeypatch, capsys):
+    zoo.save(tiny_gpt(), tmp_path / "saved", format=format)
+    zoo.load(tmp_path / "saved")
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr("zoo.progress.QUIET_SECONDS", -1)
+    zoo.load(tmp_path / "saved")
+    assert "tensor" in capsys.readouterr().out

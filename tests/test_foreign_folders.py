@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import zoo
+from benchmarks.parity.cases import NAMED_CASES
 from benchmarks.parity.check import batch_of, compare
-from tests.foreign import NAMED, build, change_tensors, load, numpy_of, values
+from tests.foreign import build, change_tensors, load, numpy_of, values
 from zoo import checkpoints
 
 
@@ -23,7 +24,7 @@ def test_half_precision_weights_are_widened(theirs, tmp_path, name):
     rounded.load_state_dict(reference.state_dict())
     rounded.to(dtype).save_pretrained(tmp_path)
     model = load(tmp_path)
-    assert compare(model, rounded.float(), batch_of(NAMED[name], model)) < 1e-4
+    assert compare(model, rounded.float(), batch_of(NAMED_CASES[name], model)) < 1e-4
     assert {str(array.dtype) for array in values(model).values()} == {"float32"}
 
 

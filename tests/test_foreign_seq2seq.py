@@ -14,7 +14,7 @@ from zoo.training import packages, pretrained
 from zoo.training.foreign import annalog
 
 import zoo
-from tests.torch_zip import torch_zip
+from benchmarks.hostile.torch_zip import torch_zip
 
 backend_free = pytest.mark.backend_free
 DATA = Path(__file__).parent / "data"

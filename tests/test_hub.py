@@ -9,9 +9,9 @@ from huggingface_hub import constants
 from safetensors.numpy import load
 
 import zoo
+from benchmarks.hostile.torch_zip import torch_zip
 from tests.hub_server import COMMIT, running
 from tests.models import tiny_gpt
-from tests.torch_zip import torch_zip
 from zoo import downloads, hub
 from zoo.short_names import SHORT_NAMES
 from zoo.tensors import InMemory, write_folder

@@ -22,6 +22,7 @@ def test_prompts_of_different_lengths_go_on_as_in_the_task(tmp_path):
     zoo.export(model, tmp_path / "served")
     served = tf.saved_model.load(tmp_path / "served").signatures
     numbers = {"temperature": 0.0, "top_p": 1.0, "seed": 0, "max_new_tokens": 12}
+    numbers["truncate"] = True  # nothing is too long
     numbers = {name: tf.constant(number) for name, number in numbers.items()}
     texts = served["generate"](text=tf.constant(PROMPTS), **numbers)["text"].numpy()
     assert [text.decode() for text in texts] == model.generate(PROMPTS, max_new_tokens=12)

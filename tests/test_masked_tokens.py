@@ -213,12 +213,12 @@ def test_rows_with_little_or_nothing_to_choose(continues):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"rate": 0}, r"rate is the share .* above 0 and at most 1; got 0\."),
-        ({"rate": 15}, r"above 0 and at most 1; got 15\."),
-        ({"rate": float("nan")}, r"above 0 and at most 1; got nan\."),
-        ({"max_predictions": 0}, r"max_predictions must be at least 1.*got 0\."),
+        ({"rate": 0}, r"rate is the share .* above 0; got 0\."),
+        ({"rate": 15}, r"rate must be a number from 0 to 1; got 15\."),
+        ({"rate": float("nan")}, r"rate must be a number from 0 to 1; got nan\."),
+        ({"max_predictions": 0}, r"max_predictions must be an integer from 1 .*got 0\."),
         ({"mask_id": 10}, r"ids of the vocabulary, from 0 to 9; got 10\."),
-        ({"special_ids": [2, -1]}, r"ids of the vocabulary, from 0 to 9; got -1\."),
+        ({"special_ids": [2, -1]}, r"special_ids must be a list of token ids; got \[2, -1\]\."),
         ({"special_ids": range(9), "mask_id": 9}, "must have one; all of its 10 ids are special"),
         ({"continues": [True] * 9}, r"one bool for each of the 10 ids.*got shape \(9,\)"),
         ({"continues": [1] * 10}, r"one bool for each of the 10 ids.*dtype int64"),

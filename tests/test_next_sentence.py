@@ -225,7 +225,7 @@ def test_pairs_need_two_documents(documents, got):
 
 
 def test_pairs_refuse_bad_arguments():
-    with pytest.raises(ValueError, match=r"length must be at least 5.*got 4\."):
+    with pytest.raises(ValueError, match=r"length must be an integer from 5 .*got 4\."):
         NextSentencePairs(4, START, SEPARATOR)
     for rate in (-0.1, 1.5, float("nan")):
         with pytest.raises(ValueError, match=rf"short_rate.*from 0 to 1; got {rate}\."):

@@ -164,6 +164,7 @@ def test_the_last_token_is_that_of_the_text():
         zoo.TextClassifier(model.backbone, labels=["a", "b"], pooling="first")
 
 
+@pytest.mark.slow_to_compile
 def test_saved_and_loaded(several, numbers, tmp_path):
     gpt = list(decoders())[1]
     for number, model in enumerate((several, numbers, gpt)):
@@ -176,6 +177,7 @@ def test_saved_and_loaded(several, numbers, tmp_path):
     assert list(fresh.predict_labels(TEXTS[0])) == ["score"]
 
 
+@pytest.mark.slow_to_compile
 def test_served_as_they_answer(several, numbers, tmp_path, backend):
     models = {"several": several, "numbers": numbers, "gpt": list(decoders())[1]}
     if backend != "tensorflow":  # each export takes a process; the graphs are TensorFlow's on all

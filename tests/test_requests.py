@@ -57,6 +57,7 @@ def test_numbers_may_stand_for_a_sampler(model):
 
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")  # it has no state
 @pytest.mark.parametrize("make", [tiny_gpt, tiny_transformer])
+@pytest.mark.slow_to_compile
 def test_the_sampler_of_compile_is_the_usual_one_and_is_kept(make, tmp_path):
     model = make()
     greedy = model.generate("The sea", max_new_tokens=8)
@@ -177,6 +178,7 @@ def test_logits_that_are_no_numbers_are_an_error(make, sampler):
             list(model.stream("The sea", max_new_tokens=3))
 
 
+@pytest.mark.slow_to_compile
 def test_no_token_is_chosen_that_the_tokenizer_cannot_spell():
     backbone = zoo.models.GPT(1000, 1, 2, 16, max_length=64, dropout=0.0)
     model = zoo.CausalLM(backbone, tiny_gpt().tokenizer)

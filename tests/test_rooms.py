@@ -22,6 +22,7 @@ PRIVATE = [
     "keras.src.backend.common.global_state",
     "keras.src.backend.common.stateless_scope.in_stateless_scope",
     "keras.src.backend.compute_output_spec",
+    "keras.src.backend.distribution_lib",
     "keras.src.backend.rnn",
     "keras.src.backend.torch.core.get_device",
     "keras.src.backend.torch.core.to_torch_dtype",

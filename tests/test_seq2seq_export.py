@@ -54,21 +54,23 @@ def texts_of(sources):
     return {"text": as_bytes(sources)}
 
 
-def translation(sources, width, length_penalty, max_new_tokens=LENGTH):
+def translation(sources, width, length_penalty, max_new_tokens=LENGTH, truncate=False):
     numbers = {
         "max_new_tokens": ("int32", max_new_tokens),
         "beam_width": ("int32", width),
         "length_penalty": ("float32", length_penalty),
+        "truncate": ("bool", truncate),
     }
     return "translate", texts_of(sources) | numbers
 
 
-def generation(sources, temperature, top_p, seed, max_new_tokens=LENGTH):
+def generation(sources, temperature, top_p, seed, max_new_tokens=LENGTH, truncate=False):
     numbers = {
         "max_new_tokens": ("int32", max_new_tokens),
         "temperature": ("float32", temperature),
         "top_p": ("float32", top_p),
         "seed": ("int32", seed),
+        "truncate": ("bool", truncate),
     }
     return "generate", texts_of(sources) | numbers
 
@@ -87,9 +89,10 @@ PAIR = {
     "padding_mask": np.arange(7) < np.array([[7], [4], [1]]),
     "decoder_token_ids": random_ids(3, 5, seed=1),
 }
+TOO_LONG = ["~" * 40, "The sea", "", "It was late, as " * 9]
 LONG = np.zeros((1, CONTEXT + 1), "int32")
 BAD_CALLS = [
-    (translation(["~" * 32], 2, 0.6), "fit into the context of 32 tokens; got a source of] [32]"),
+    (translation(["~" * 32], 2, 0.6), "only its start be read; got a source of] [32]"),
     (translation(["x"], 2, 0.6, 0), "max_new_tokens must be at least 1; got] [0]"),
     (translation(["x"], 2, 0.6, 33), "max_new_tokens must fit into the context of 32 tokens; got"),
     (translation(["x"], 0, 0.6), "beam_width must be from 1 (greedy) to 300, the vocabulary"),
@@ -114,6 +117,10 @@ CALLS = {
         translation(["\ufffd"], *BEAMS[0]),
     ],
     "long": [translation(["~" * size], *BEAMS[0]) for size in SIZES],
+    "cut": [
+        translation(TOO_LONG, *BEAMS[0], truncate=True),
+        generation(TOO_LONG, *DRAWN, truncate=True),
+    ],
     "logits": [logits(**PAIR)],
     "tokenize": [("tokenize", texts_of(SOURCES))],
     "bad": [call for call, _ in BAD_CALLS],
@@ -224,6 +231,15 @@ def test_sources_are_the_tasks(answers, model):
 def test_a_source_fits_with_what_is_put_around_it(answers, model):
     most = CONTEXT - len(model.pair_format.source_row([1])) + 1
     assert [size <= most for size in SIZES] == ["text" in answer for answer in answers["long"]]
+
+
+def test_of_a_source_that_is_too_long_the_start_is_read_as_in_the_task(answers, model):
+    (temperature, top_p, seed), cut = DRAWN, {"truncate": True}
+    with pytest.raises(ValueError, match="must fit into the context"):
+        model.generate(TOO_LONG, LENGTH)
+    drawn = model.generate(TOO_LONG, LENGTH, Sampler(temperature, top_p=top_p), seed, **cut)
+    expected = [model.generate(TOO_LONG, LENGTH, Beam(*BEAMS[0]), **cut), drawn]
+    assert [answer["text"] for answer in answers["cut"]] == expected
 
 
 @pytest.mark.parametrize("case", range(len(BAD_CALLS)))

@@ -188,6 +188,7 @@ def test_fit_reads_every_container_and_so_does_validation(task, container):
     assert np.isfinite(logs["loss"][0])
 
 
+@pytest.mark.slow_to_compile
 def test_masked_tasks_read_streams():
     documents = ["The sea was calm. The sky was grey.", "It was late! Was it? It was."] * 3
     for make in (zoo.MaskedLM, zoo.BertPretrainer):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from tests.torch_zip import torch_zip
+from benchmarks.hostile.torch_zip import torch_zip
 from zoo.checkpoints.formats import gguf
 from zoo.checkpoints.formats.opening import open_tensors
 from zoo.checkpoints.formats.torch_files import TorchFile

@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from tests.torch_zip import number, tensor, text, torch_zip, zip_of
+from benchmarks.hostile.torch_zip import number, tensor, text, torch_zip, zip_of
 from zoo.checkpoints.formats import pickles
 from zoo.checkpoints.formats.torch_files import read_tensors
 

@@ -121,6 +121,7 @@ def rows(folder):
                 "length_penalty": "from 0",
                 "groups": "whole",
                 "diversity": "from 0",
+                "length_offset": "whole from 0",
             },
         ),
         "generation.Contrastive": ({}, {"penalty_alpha": "share or none", "top_k": "whole"}),

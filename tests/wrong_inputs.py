@@ -45,6 +45,7 @@ KINDS = {
     "top_k": ((0, *NO_WHOLE, HUGE, None), "top_k"),
     # choices
     "flag": (("yes", 2, None, [], NAN), ""),
+    "flag or none": (("yes", 2, [], NAN), ""),
     "verbose": (("yes", 5, NAN, []), ""),
     "shuffle": (("yes", 2, [], NAN), ""),
     "callbacks": (("a", [5], 5), "[Cc]allback"),
@@ -64,6 +65,7 @@ KINDS = {
     "corpus": ((None, 5, "abc", [], [5], [None], [""]), "[Tt]ext|[Dd]ocument"),
     "messages": ((None, 5, [], [5], [{}], [{"role": "user"}], {"a": 1}), "message"),
     "template": ((5, [], {}, b"x"), ""),
+    "usual request": ((5, "a", [1], {"top_k": 3}, {"max_new_tokens": 0}), "max_new_tokens"),
     "dict or none": ((5, "a", [1]), ""),
     "anything": ((), ""),
 }
@@ -147,7 +149,7 @@ TASKS = {  # what each has besides
         "generate": {"prompts": "prompts", **WRITES_MANY, "strip_prompt": "flag", "draft": "draft"},
         "stream": {"prompt": "prompts", **WRITES, "draft": "draft"},
         "score": {"texts": "text", "stride": "length"},
-        "compile": {"sampler": "sampler"},
+        "compile": {"sampler": "sampler", "request": "usual request"},
         "chat": {"messages": "messages", **WRITES, "template_arguments": "dict or none"},
         "stream_chat": {"messages": "messages", **WRITES, "template_arguments": "dict or none"},
         "encode_chat": {"messages": "messages", "add_generation_prompt": "flag"},
@@ -155,7 +157,7 @@ TASKS = {  # what each has besides
     "Seq2SeqLM": {
         "generate": {"sources": "prompts", **WRITES_MANY},
         "score": {"sources": "text", "targets": "text"},
-        "compile": {"sampler": "sampler"},
+        "compile": {"sampler": "sampler", "request": "usual request"},
     },
     "MaskedLM": {"fill": {"texts": "text", "top_k": "top_k"}},
     "BertPretrainer": {},
@@ -195,6 +197,8 @@ CONSTRUCTORS = {
         "labels": "names",
         "pooling": "name of a choice",
         "head_dropout": "share",
+        "head_bias": "flag or none",
+        "add_special_tokens": "flag",
         "problem": "name of a choice",
     },
     "TokenClassifier": {**PARTS, "labels": "names", "head_dropout": "share"},

@@ -46,7 +46,7 @@ def restore_weights(path, model):
 def arrays_of(model):
     """`{name: array}` of all that a training run is made of, copied off the device."""
     with model.weights_lock:
-        values = {name: keras.ops.convert_to_numpy(v.value) for name, v in _state(model).items()}
+        values = {name: backend.whole(v) for name, v in _state(model).items()}
         metrics = [name for name in values if name.startswith(METRICS)]
         values |= dict(zip(metrics, model.metrics_in_world(), strict=True))
         values |= {OWN_RANDOM + name: state for name, state in backend.random_state().items()}
@@ -110,7 +110,7 @@ def _assign(variables, arrays, source, kind):
     different += [
         name
         for name in variables.keys() & arrays.keys()
-        if np.size(arrays[name]) != np.prod(variables[name].shape)
+        if np.size(arrays[name]) != np.prod(whole_shape(variables[name]))
     ]
     if different:
         raise ValueError(
@@ -119,7 +119,12 @@ def _assign(variables, arrays, source, kind):
             "into another folder."
         )
     for name, variable in variables.items():
-        variable.assign(arrays[name].reshape(variable.shape))
+        backend.put_whole(variable, arrays[name].reshape(whole_shape(variable)))
+
+
+def whole_shape(variable):
+    """The shape of a variable, of which an optimizer may know this process's part alone."""
+    return getattr(variable, "whole_shape", variable.shape)
 
 
 def _set_random(arrays):
@@ -129,7 +134,7 @@ def _set_random(arrays):
 
 def _state(model):
     if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
+        model.optimizer.build(model.optimized_variables)
     # Not by the optimizer's own name: the second one that a process makes is called "adam_w_1".
     names = (variable.path.partition("/")[2] for variable in model.optimizer.variables)
     numbered = enumerate(zip(names, model.optimizer.variables, strict=True))

@@ -16,12 +16,19 @@ def distribute(**layout):
     mean over the real tokens of all, and so is what `fit` logs. Rows that do not divide are filled
     up with rows that weigh nothing. The first process alone prints and writes.
 
-    - PyTorch: the processes that `torchrun` or SLURM has started, each with the whole model.
-    - JAX: all devices of this process, or of all that `JAX_COORDINATOR_ADDRESS` or SLURM tells of.
-    - TensorFlow: all GPUs of this machine, or its virtual CPUs.
+    - PyTorch: the processes that `torchrun` or SLURM has started, each with the whole model; with
+      `layout="sharded"` each with a part of weights, gradients and optimizer (FSDP2).
+    - JAX: all devices of this process, or of all processes that SLURM tells of, or
+      `JAX_COORDINATOR_ADDRESS` with `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID`. With
+      `layout="sharded"` each device has a part of the weights, with `layout="tensor"` and
+      `model_parallel=n` groups of n devices share each product.
+    - TensorFlow: all GPUs of this machine, or its virtual CPUs; or the workers of `TF_CONFIG`, each
+      with one device.
+
+    What one process alone would read of weights in parts, all must ask for together.
 
     Args:
-        **layout: on JAX `layout="tensor"` with `model_parallel=n`, or `layout="sharded"`.
+        **layout: `layout` and `model_parallel`, as above.
 
     Returns:
         What is known of the world: `rank`, `size`, `shards`.

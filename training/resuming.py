@@ -135,7 +135,7 @@ class Checkpoint(Resumes):
         self._found = None
 
     def _is_due(self):
-        return backend.tell_all(self._is_due_here())  # the clocks of processes differ
+        return backend.tell_all(bool(self._is_due_here()))  # the clocks of processes differ
 
     def _is_due_here(self):
         step, moment = self._kept

@@ -8,6 +8,7 @@ import yaml
 from zoo.training.resuming import Checkpoint
 from zoo.training.schedules import schedule_by_name
 
+from zoo.backends import backend
 from zoo.backends.world import WORLD
 from zoo.files import write_atomically
 from zoo.optimizers import NOT_DECAYED
@@ -120,8 +121,9 @@ def epochs_of(steps, validate_every=None):
 
 def finish(model, folder, history):
     """Write the model of a run, by its first process; the last of its history, `{name: number}`."""
-    if WORLD.rank == 0:
-        save(model, Path(folder) / MODEL)
+    with backend.whole_weights(model):
+        if WORLD.rank == 0:
+            save(model, Path(folder) / MODEL)
     return {name: float(values[-1]) for name, values in history.items()}
 
 

@@ -4,6 +4,7 @@ import time
 
 import keras
 
+from zoo.backends import backend
 from zoo.backends.world import WORLD
 
 WINDOW = 50  # batches over which speed is taken
@@ -65,8 +66,13 @@ class Samples(keras.callbacks.Callback):
         self.max_new_tokens = max_new_tokens
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every or WORLD.rank:
+        if (epoch + 1) % self.every:
             return
+        with backend.whole_weights(self.model):
+            if WORLD.rank == 0:
+                self._write(epoch)
+
+    def _write(self, epoch):
         texts = self.model.generate(
             self.prompts,
             max_new_tokens=self.max_new_tokens,

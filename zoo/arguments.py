@@ -10,118 +10,33 @@ is checked before anything is made.
 """
 
 import inspect
-import numbers
-from dataclasses import dataclass
 
 from zoo.checks import shown
 from zoo.hub import suggestion
+from zoo.ranges import RATE, Boolean, Choice, Flags, Integer, Names, Number, Text
+
+__all__ = [
+    "DTYPES",
+    "LABELS",
+    "LENGTH",
+    "RATE",
+    "Boolean",
+    "Choice",
+    "Flags",
+    "Integer",
+    "Names",
+    "Number",
+    "Text",
+    "check",
+    "check_values",
+    "is_needed",
+    "taken",
+]
 
 MADE_BY_LOAD = ("self", "backbone", "tokenizer", "special_tokens", "kwargs")  # never in a config
 
 
-@dataclass(frozen=True)
-class Integer:
-    """A whole number from `low` to `high`."""
-
-    low: int
-    high: int
-
-    @property
-    def expected(self):
-        return f"an integer from {self.low} to {self.high}"
-
-    def fits(self, value):
-        is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        return is_integer and self.low <= value <= self.high
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number from `low` to `high`."""
-
-    low: float
-    high: float
-
-    @property
-    def expected(self):
-        return f"a number from {self.low} to {self.high}"
-
-    def fits(self, value):
-        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        return is_number and self.low <= value <= self.high
-
-
-class Boolean:
-    """True or False."""
-
-    expected = "true or false"
-
-    def fits(self, value):
-        return isinstance(value, bool)
-
-
-class Choice:
-    """One of some values."""
-
-    def __init__(self, *values):
-        self.values = values
-
-    @property
-    def expected(self):
-        return f"one of {', '.join(map(str, self.values))}"
-
-    def fits(self, value):
-        return value in self.values
-
-
-@dataclass(frozen=True)
-class Names:
-    """Different texts that are not empty, in a list or tuple: from `least` to `most` of them."""
-
-    most: int
-    least: int = 2
-
-    @property
-    def expected(self):
-        return f"a list of at least {'two' if self.least == 2 else self.least} different names"
-
-    def fits(self, value):
-        return (
-            isinstance(value, (list, tuple))
-            and len(value) <= self.most
-            and all(isinstance(name, str) and name for name in value)
-            and len(set(value)) == len(value) >= self.least
-        )
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text of at most `most` characters."""
-
-    most: int
-
-    @property
-    def expected(self):
-        return f"a text of at most {self.most} characters"
-
-    def fits(self, value):
-        return isinstance(value, str) and len(value) <= self.most
-
-
-@dataclass(frozen=True)
-class Flags:
-    """True and False, at least one and at most `most`, in a list or tuple."""
-
-    most: int
-    expected = "a list of true and false"
-
-    def fits(self, value):
-        is_list = isinstance(value, (list, tuple)) and 0 < len(value) <= self.most
-        return is_list and all(isinstance(flag, bool) for flag in value)
-
-
 LENGTH = Integer(1, 2**24)
-RATE = Number(0, 1)
 LABELS = Names(2**16)
 DTYPES = Choice("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16")
 

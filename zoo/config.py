@@ -14,6 +14,7 @@ from zoo import arguments, hub
 from zoo.checks import shown
 from zoo.data.labels import check_labels_list
 from zoo.generation import get_sampler
+from zoo.generation.usual import check_usual
 from zoo.models import FAMILIES
 from zoo.tasks import TASKS
 from zoo.tensors.checks import strict_json
@@ -31,6 +32,7 @@ SECTIONS = {
     "special_tokens": dict,  # of the task, where they are not the tokenizer's usual ones
     "tokenizer": str,  # its fingerprint
     "sampler": dict,  # that `generate` uses, where it is not the greedy one
+    "request": dict,  # what else `generate` is asked for, where a call says nothing
     "frozen": list,  # paths of layers that are not trained
     "quantization": str,  # how matrices are kept, where they are not floats
     "card": dict,
@@ -40,6 +42,7 @@ OPTIONAL_SECTIONS = (
     "special_tokens",
     "tokenizer",
     "sampler",
+    "request",
     "frozen",
     "quantization",
     "card",
@@ -130,10 +133,11 @@ def check_arguments(config, source):
 
 
 def check_sampler(config, source):
-    try:
-        get_sampler(config["sampler"])
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{source}: sampler is not sound: {error}") from None
+    for section, check in (("sampler", get_sampler), ("request", check_usual)):
+        try:
+            check(config[section])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{source}: {section} is not sound: {error}") from None
 
 
 def check_special_tokens(config, source):
@@ -157,7 +161,7 @@ def with_overrides(config, task, overrides):
     """
     changed = {**config, "task": task}
     if task != config["task"]:
-        changed |= {"task_arguments": {}, "sampler": {}, "frozen": []}
+        changed |= {"task_arguments": {}, "sampler": {}, "request": {}, "frozen": []}
     known = [name for cls in classes(changed).values() for name in arguments.taken(cls)]
     known += ["tokenizer", "special_tokens"]
     for name in overrides:

@@ -100,8 +100,9 @@ def load(
     changed = with_overrides(config, task, overrides)
     if weights is True and task == config["task"]:
         check_labels(config, changed)
-    if not is_foreign:  # others pad their tables; the task sees to it that all tokens have a row
-        was_saved_with = config["tokenizer"] and "tokenizer" not in overrides
+    # Others pad their tables: the tokenizer may be smaller than these.
+    was_saved_with = (config["tokenizer"] or is_foreign) and "tokenizer" not in overrides
+    if was_saved_with or not is_foreign:
         check_vocabulary(tokenizer, changed["backbone"], folder, was_saved_with)
     check_memory(changed, f"{folder / hub.CONFIG_NAME}" if not overrides else "zoo.load")
 
@@ -113,8 +114,10 @@ def load(
         special_tokens=choose_special_tokens(folder, config, tokenizer, overrides),
         **changed["task_arguments"],
     )
-    if changed.get("sampler"):  # a folder of another library has none
+    if changed["sampler"]:
         model.sampler = get_sampler(changed["sampler"])
+    if changed["request"]:
+        model.usual_request = changed["request"]
     model.source = downloads.source_of(folder) or source_in(config)
     if weights and config.get("quantization"):
         make_room(model, folder, config)

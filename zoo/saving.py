@@ -22,7 +22,7 @@ from zoo.tokenizers import SpecialTokens
 from zoo.weights import HALF, OwnTensors
 
 # Left out of a config where there is nothing.
-SILENT = ("special_tokens", "tokenizer", "sampler", "frozen", "quantization")
+SILENT = ("special_tokens", "tokenizer", "sampler", "request", "frozen", "quantization")
 LIBRARIES = {"zoo": "keras", "transformers": "transformers", "keras_hub": "keras-hub"}
 MARK = "<!-- Written by zoo.save, and again each time. Delete this line to keep your own text. -->"
 
@@ -162,6 +162,7 @@ def make_config(model):
         "special_tokens": {} if is_usual else special_tokens.get_config(),
         "tokenizer": "" if tokenizer is None else fingerprint(tokenizer),
         "sampler": sampler_of(model),
+        "request": dict(getattr(model, "usual_request", {})),
         "frozen": model.frozen,
         "quantization": model.quantization or "",
         "card": {"source": model.source} if model.source else {},

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from zoo.backends import backend
+from zoo.progress import shown
 from zoo.tensors import Tensors, open_safetensors, write
 from zoo.tensors.dtypes import is_finite, is_float
 from zoo.tensors.reading import FORMAT
@@ -81,8 +82,8 @@ def load_weights(model, path, without=(), ignored=(), is_checked=False):
             check_tensor(name, variable, tensors)
         if not is_checked:
             tensors.check_data()
-        for name, variable in variables.items():
-            array = finite(tensors, name)
+        for name in shown(list(variables), "tensor"):
+            variable, array = variables[name], finite(tensors, name)
             dtype = keras.backend.standardize_dtype(variable.dtype)
             variable.assign(backend.from_numpy(array.astype(dtype, copy=False)))
 

@@ -1,16 +1,14 @@
 """One process of a run on several devices; the first writes losses and weights.
 
-KERAS_BACKEND=torch torchrun --nproc-per-node 2 -m benchmarks.distribution.worker data out.npz
+KERAS_BACKEND=torch torchrun --nproc-per-node 2 -m benchmarks.distribution.worker data out
 """
 
 import json
-import os
 import sys
 
 
 def main(strategy, path, steps=20):
-    backend = os.environ["KERAS_BACKEND"]
-    if backend == "tensorflow" and strategy != "one":
+    if strategy == "mirrored":
         import tensorflow as tf
 
         (cpu, *_) = tf.config.list_physical_devices("CPU")
@@ -21,12 +19,13 @@ def main(strategy, path, steps=20):
     from zoo.training import distribute
 
     import zoo
+    from zoo.backends import backend
 
     layouts = {
         "tensor": {"layout": "tensor", "model_parallel": 2},
         "sharded": {"layout": "sharded"},
     }
-    world = distribute(**layouts.get(strategy, {})) if strategy not in ("one", "plain") else None
+    world = distribute(**layouts.get(strategy, {})) if strategy != "one" else None
     keras.utils.set_random_seed(0)
     backbone = zoo.models.GPT(
         64, num_layers=2, num_heads=2, hidden_dim=16, max_length=16, dropout=0.0
@@ -42,7 +41,11 @@ def main(strategy, path, steps=20):
     inputs = {"token_ids": ids[:, :-1], "padding_mask": np.arange(12) < lengths[:, None]}
     weights = inputs["padding_mask"].astype("float32")
     losses = []
-    log = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: losses.append(logs))
+
+    def note(_, logs):
+        losses.append({name: float(value) for name, value in logs.items()})
+
+    log = keras.callbacks.LambdaCallback(on_train_batch_end=note, on_epoch_end=note)
     fit = {"batch_size": 8, "shuffle": False, "verbose": 0, "callbacks": [log]}
     held_out = ({k: v[:7] for k, v in inputs.items()}, ids[:7, 1:], weights[:7])
     model.fit(
@@ -53,12 +56,12 @@ def main(strategy, path, steps=20):
         validation_data=held_out,
         **fit,
     )
-    arrays = {w.path: keras.ops.convert_to_numpy(w) for w in model.weights}
+    arrays = {w.path: backend.whole(w) for w in model.weights}
     rank = 0 if world is None else world.rank
     np.savez(f"{path}.{rank}.npz", **arrays)
     if rank == 0:
         with open(f"{path}.json", "w", encoding="utf-8") as file:
-            json.dump([{k: float(v) for k, v in logs.items()} for logs in losses], file)
+            json.dump(losses, file)
 
 
 if __name__ == "__main__":

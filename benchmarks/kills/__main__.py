@@ -10,6 +10,8 @@ import argparse
 import json
 import os
 import random
+import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,48 +43,81 @@ def main():
 def one_row(backend, kind, folder, kills, rng):
     epochs = max(4, kills)
     whole, killed = folder / "whole", folder / "killed"
-    if start(backend, kind, whole, epochs).wait(START_SECONDS + 5 * epochs):
-        raise SystemExit(f"The run of {kind} on {backend} fails by itself.")
-    count, lost = 0, 0
-    while True:
-        process = start(backend, kind, killed, epochs)
-        if count < kills and dies(process, killed / "losses.jsonl", rng):
-            count += 1
-            continue
-        if process.wait(START_SECONDS + 5 * epochs) == 0:
-            break
-        lost += 1
-        if lost > kills:
-            raise SystemExit(f"The run of {kind} on {backend} never ends.")
-    is_same = losses(whole) == losses(killed)
+    with (folder / "errors").open("w") as errors, Lives(backend, kind, errors) as lives:
+        lives.begin(whole, epochs)
+        if lives.end(START_SECONDS + 5 * epochs) != 0:
+            said = (folder / "errors").read_text()[-2000:]
+            raise SystemExit(f"The run of {kind} on {backend} fails by itself: {said}")
+        count, lost = 0, 0
+        while True:
+            lives.begin(killed, epochs)
+            if count < kills and lives.dies(killed / "losses.jsonl", rng):
+                count += 1
+                continue
+            if lives.end(START_SECONDS + 5 * epochs) == 0:
+                break
+            lost += 1
+            if lost > kills:
+                raise SystemExit(f"The run of {kind} on {backend} never ends.")
     return {
         "kills": count,
         "lost": lost,
-        "losses": "equal" if is_same else "differ",
+        "losses": "equal" if losses(whole) == losses(killed) else "differ",
         "weights": "equal" if same_weights(whole, killed) else "differ",
     }
 
 
-def start(backend, kind, folder, epochs):
-    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, "-m", "benchmarks.kills.worker", kind, str(folder), str(epochs)]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+class Lives:
+    """Starts one process after the other from one that has imported all, and ends them.
 
+    Args:
+        backend, kind: str.
+        errors: an open file, for what they say.
+    """
 
-def dies(process, path, rng):
-    """Kill a process some time after its first batch; False if it ended before."""
-    before = path.stat().st_size if path.exists() else 0
-    deadline = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        if path.exists() and path.stat().st_size > before:
-            time.sleep(rng.uniform(0, LIVES))
-            if process.poll() is not None:
-                return False
-            process.kill()
-            process.wait()
-            return True
-        time.sleep(0.01)
-    return False
+    def __init__(self, backend, kind, errors):
+        environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        self.mother = subprocess.Popen(
+            [sys.executable, "-u", "-m", "benchmarks.kills.worker", kind],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            bufsize=0,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.mother.stdin.close()
+        if self.status is None and self.mother.poll() is None:
+            os.kill(self.life, signal.SIGKILL)
+        self.mother.wait(START_SECONDS)
+
+    def begin(self, folder, epochs):
+        self.mother.stdin.write(json.dumps([str(folder), epochs]).encode() + b"\n")
+        self.mother.stdin.flush()
+        self.life, self.status = int(self.mother.stdout.readline()), None
+
+    def end(self, seconds):
+        """The status of the life when it is over, 0 for a good end; None if it goes on."""
+        if self.status is None and select.select([self.mother.stdout], [], [], seconds)[0]:
+            self.status = int(self.mother.stdout.readline())
+        return self.status
+
+    def dies(self, path, rng):
+        """Kill the life some time after its first batch; False if it ended before."""
+        before = path.stat().st_size if path.exists() else 0
+        deadline = time.monotonic() + START_SECONDS
+        while self.end(0.01) is None and time.monotonic() < deadline:
+            if path.exists() and path.stat().st_size > before:
+                if self.end(rng.uniform(0, LIVES)) is not None:
+                    return False
+                os.kill(self.life, signal.SIGKILL)
+                self.end(START_SECONDS)
+                return True
+        return False
 
 
 def losses(folder):

@@ -1,10 +1,15 @@
-"""One life of a run: trains with a Checkpoint and notes the loss of each batch, until it is killed.
+"""Lives of a run, which train with a Checkpoint and note each loss until they are killed.
 
-KERAS_BACKEND=torch python -m benchmarks.kills.worker arrays runs/a 20
+KERAS_BACKEND=torch python -m benchmarks.kills.worker arrays
+
+Each line of standard input, `[folder, epochs]`, starts a life, whose number is printed, and when it
+is over its status. A life is a process of its own, forked when all is imported and nothing begun.
 """
 
 import json
+import os
 import sys
+import traceback
 from pathlib import Path
 
 import keras
@@ -85,7 +90,7 @@ KINDS = {
 }
 
 
-def main(kind, folder, epochs):
+def live(kind, folder, epochs):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(0)
@@ -100,6 +105,24 @@ def main(kind, folder, epochs):
     model.fit(**data, epochs=int(epochs), verbose=0, callbacks=[noted, keeper])
     weights = [keras.ops.convert_to_numpy(w) for w in model.weights]
     np.savez(folder / "weights.npz", *weights)
+
+
+def main(kind):
+    if kind == "grain":
+        import grain  # noqa: F401
+    for line in sys.stdin:
+        life = os.fork()
+        if life == 0:
+            code = 1
+            try:
+                live(kind, *json.loads(line))
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        print(life, flush=True)
+        print(os.waitpid(life, 0)[1], flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import dataclasses
 
 VOCAB_SIZE = 131
+LABELS = {"id2label": {0: "joy", 1: "anger", 2: "fear"}}
 
 
 @dataclasses.dataclass(frozen=True)

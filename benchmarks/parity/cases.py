@@ -1,9 +1,8 @@
 """The rows of the matrix: classes of transformers, and configurations of odd shapes."""
 
-from benchmarks.parity.case import VOCAB_SIZE, Case, variants
+from benchmarks.parity.case import LABELS, VOCAB_SIZE, Case, variants
 from benchmarks.parity.decoders import DECODERS
 
-LABELS = {"id2label": {0: "joy", 1: "anger", 2: "fear"}}
 ACTIVATIONS = (
     *("gelu", "gelu_python", "gelu_new", "gelu_fast", "gelu_accurate", "quick_gelu"),
     *("relu", "relu2", "relu6", "silu", "tanh", "sigmoid", "mish", "linear"),
@@ -107,6 +106,7 @@ CASES = (
         },
     ),
     Case("gpt2", "GPT2Model", GPT2, is_usual=False),
+    Case("gpt2", "GPT2ForSequenceClassification", {**GPT2, **LABELS, "pad_token_id": 0}),
     *variants(
         "t5",
         "T5ForConditionalGeneration",
@@ -119,6 +119,7 @@ CASES = (
     Case("t5", "T5Model", T5, is_usual=False),
     Case("bart", "BartForConditionalGeneration", {**BART, "forced_bos_token_id": 0}, padding_id=1),
     Case("bart", "BartModel", BART, padding_id=1, is_usual=False),
+    Case("bart", "BartForSequenceClassification", {**BART, **LABELS}, padding_id=1),
     Case(
         "mbart",
         "MBartForConditionalGeneration",
@@ -152,3 +153,4 @@ CASES = (
     *variants("gpt2", "GPT2LMHeadModel", GPT2, activations("activation_function"), is_usual=False),
     *DECODERS,
 )
+NAMED_CASES = {case.name: case for case in CASES}

@@ -39,6 +39,8 @@ def batch_of(case, model):
     real = np.arange(LENGTHS.max()) < LENGTHS[:, None]
     token_ids = np.where(real, rng.integers(6, case.config["vocab_size"], real.shape), 0)
     token_ids[~real] = case.padding_id
+    if case.cls == "BartForSequenceClassification":  # which reads what it has at the end token
+        token_ids[np.arange(len(LENGTHS)), LENGTHS - 1] = case.config["eos_token_id"]
     batch = {"token_ids": token_ids.astype("int32"), "padding_mask": real}
     if "segment_ids" in getattr(model.backbone, "optional_inputs", ()):
         segments = rng.integers(0, case.config["type_vocab_size"], real.shape)
@@ -81,11 +83,11 @@ OUTPUTS = {
             "masked_lm": theirs["prediction_logits"],
             "next_sentence": theirs["seq_relationship_logits"],
         },
-        lambda model, batch: model(batch),
+        lambda model, batch, names: model(batch),
     ),
     "question_answering": (
         lambda theirs: {"both": np.stack([theirs["start_logits"], theirs["end_logits"]], axis=-1)},
-        lambda model, batch: {"both": model(batch)},
+        lambda model, batch, names: {"both": model(batch)},
     ),
 }
 
@@ -95,14 +97,16 @@ def usual_outputs(theirs):
     return {name: theirs[name]}
 
 
-def our_usual_outputs(model, batch):
-    return {"logits": model(batch), "last_hidden_state": model.backbone(batch)}
+def our_usual_outputs(model, batch, names):
+    makers = {"logits": model, "last_hidden_state": model.backbone}
+    return {name: makers[name](batch) for name in names}
 
 
 def compare(ours, theirs, batch):
     """The largest difference of their outputs and ours at real tokens."""
     of_theirs, of_ours = OUTPUTS.get(type(ours).task_name, (usual_outputs, our_usual_outputs))
-    expected, found = of_theirs(their_outputs(theirs, batch)), of_ours(ours, batch)
+    expected = of_theirs(their_outputs(theirs, batch))
+    found = of_ours(ours, batch, expected)
     real = batch.get("decoder_padding_mask", batch["padding_mask"])
     differences = []
     for name, array in expected.items():

@@ -1,6 +1,6 @@
 """Rows of decoders with rotary positions: each scaling, windows, grouped heads, biases, norms."""
 
-from benchmarks.parity.case import VOCAB_SIZE, Case, variants
+from benchmarks.parity.case import LABELS, VOCAB_SIZE, Case, variants
 
 SIZES = {
     "vocab_size": VOCAB_SIZE,
@@ -25,7 +25,7 @@ def rope(kind, **numbers):
 
 
 def causal(family, start, config, changes):
-    """A causal language model, its variants, and its backbone alone.
+    """A causal language model, its variants, its backbone alone, and a classifier over it.
 
     What sets most of them apart is in their configs, which tests take back and forth by themselves.
     """
@@ -33,6 +33,12 @@ def causal(family, start, config, changes):
     yield Case(family, f"{start}ForCausalLM", config, is_usual=is_usual)
     yield from variants(family, f"{start}ForCausalLM", config, changes, is_usual=False)
     yield Case(family, f"{start}Model", {**config, "tie_word_embeddings": True}, is_usual=False)
+    yield Case(
+        family,
+        f"{start}ForSequenceClassification",
+        {**config, **LABELS, "pad_token_id": 0},
+        is_usual=family == "llama",
+    )
 
 
 DECODERS = (

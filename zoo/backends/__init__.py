@@ -21,6 +21,8 @@ is claimed, in the tests, TF32 is off; see tests/conftest.py.
     no_gradients                        a context that keeps nothing for a backward pass
     Trainer                             training steps that are functions of their arguments
     distribute, agree, tell_all         several processes or devices that train one model
+    whole, put_whole                    the whole array of a variable, of which each may have a part
+    whole_weights                       a context in which each process has the whole model
     require_distribution                refuses processes that know nothing of each other
     device_names                        of the accelerators that are computed on
     random_state, set_random_state      what is drawn from beside Keras' seed generators

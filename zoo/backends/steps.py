@@ -11,6 +11,7 @@ from keras.src.utils.tracking import no_automatic_dependency_tracking
 from zoo.backends.accumulation import average_over_tokens, batch_of
 from zoo.backends.cloning import let_tasks_clone_themselves
 from zoo.backends.data import begin_later
+from zoo.backends.recomputing import KINDS, is_recomputable, recomputing
 
 let_tasks_clone_themselves()
 
@@ -35,6 +36,11 @@ class Steps:
             x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
         )
         return y_pred, loss
+
+    def outputs_and_loss_in_training(self, x, y, sample_weight):
+        """`outputs_and_loss`, keeping for the backward pass what `compile` has said."""
+        with recomputing(self.recompute is not None):
+            return self.outputs_and_loss(x, y, sample_weight, training=True)
 
     def outputs_of_step(self, x, training):
         """The outputs of a batch in `fit` or `evaluate`."""
@@ -64,12 +70,31 @@ class Steps:
             return _LOCKS.setdefault(getattr(self, "backbone", self), threading.RLock())
 
     @no_automatic_dependency_tracking
-    def compile(self, *args, **kwargs):
+    def compile(self, *args, recompute=None, **kwargs):
+        """As `keras.Model.compile`.
+
+        Args:
+            recompute: `"blocks"` to keep of each Transformer block its input alone, and to compute
+                the rest again for the backward pass: less memory for a third more computing.
+        """
+        self._check_recompute(recompute)
+        self.recompute = recompute
         self.loss = self._compile_loss = self._compile_metrics = None  # Keras leaves the old ones
         super().compile(*args, **kwargs)
         # Keras' own sums in floatx: in bfloat16, 256 and 1 make 256.
         self._loss_tracker = keras.metrics.Mean(name="loss", dtype="float32")
         self._prepare_optimizer(self.optimizer)
+
+    def _check_recompute(self, kind):
+        stack = getattr(getattr(self, "backbone", None), "stack", [])
+        if kind is None or (kind in KINDS and stack and all(map(is_recomputable, stack))):
+            return
+        if kind in KINDS:
+            raise ValueError(
+                f"recompute={kind!r} is for models of Transformer blocks; a "
+                f"{type(getattr(self, 'backbone', self)).__name__} has none."
+            )
+        raise ValueError(f"recompute must be 'blocks' or None; got {kind!r}.")
 
     def _prepare_optimizer(self, optimizer):
         self.speed_up(optimizer)
@@ -145,6 +170,7 @@ class Steps:
             **config,
             "not_decayed": _not_decayed(self.optimizer),
             "is_optimizer_built": self.optimizer.built,
+            "recompute": self.recompute,
         }
 
     def clone(self):
@@ -168,8 +194,13 @@ class Steps:
         self.require_fine_weights()
         self._follow_trainable()
         if self.optimizer is not None and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+            self.optimizer.build(self.optimized_variables)
         super().make_train_function(force)
+
+    @property
+    def optimized_variables(self):
+        """What the optimizer changes: the trainable variables, or this process's parts of them."""
+        return self.trainable_variables
 
     def require_fine_weights(self):
         """Raise ValueError if weights of 16 bits are to be trained.
@@ -191,7 +222,7 @@ class Steps:
         if self.optimizer is None or not self.optimizer.built:
             return
         known = getattr(self.optimizer, "inner_optimizer", self.optimizer)._trainable_variables
-        if [id(v) for v in known] != [id(v) for v in self.trainable_variables]:
+        if [id(v) for v in known] != [id(v) for v in self.optimized_variables]:
             self.renew_optimizer()
 
     @no_automatic_dependency_tracking

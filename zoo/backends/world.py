@@ -15,12 +15,14 @@ class World:
         size: int, how many processes there are.
         shards: int, in how many equal parts the rows of a batch go.
         is_distributed: bool, whether `distribute` was called.
+        layout: str, how weights lie: `"data"` for whole ones in each process.
     """
 
     rank: int = 0
     size: int = 1
     shards: int = 1
     is_distributed: bool = False
+    layout: str = "data"
 
 
 WORLD = World()  # set once, before the model is made

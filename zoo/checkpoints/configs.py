@@ -130,10 +130,11 @@ def task_arguments(task, theirs, family, path):
     found = dict(family.task_constants.get(task, {}))
     if task not in ("text_classification", "token_classification"):
         return found
-    found["labels"] = labels(theirs, path)
-    rates = [theirs[key] for key in family.head_dropout[task] if theirs.get(key) is not None]
-    if rates:
-        found["head_dropout"] = rates[0]
+    found["labels"] = labels(theirs, family, path)
+    keys = family.head_dropout.get(task, ())
+    rates = [theirs[key] for key in keys if theirs.get(key) is not None]
+    if rates or not keys:
+        found["head_dropout"] = rates[0] if rates else 0.0
     if task == "text_classification":
         found["problem"] = problem(theirs, found["labels"], path)
     return found
@@ -151,11 +152,12 @@ def problem(theirs, labels, path):
     return PROBLEM_TYPES[kind]
 
 
-def labels(theirs, path):
+def labels(theirs, family, path):
     """The names of the classes in the order of the logits."""
     names = theirs.get("id2label")
     if names is None:
-        return ["LABEL_0", "LABEL_1"]  # so transformers calls them, and leaves them out
+        # So transformers calls them, and leaves them out.
+        return [f"LABEL_{i}" for i in range(family.num_labels)]
     if not isinstance(names, dict) or set(names) != {str(i) for i in range(len(names))}:
         raise ValueError(
             f"{path}: id2label must name the classes 0, 1, 2 and so on; got {shown(names)}."
@@ -215,8 +217,9 @@ def their_task_arguments(model, family):
     config = {
         "id2label": {str(i): label for i, label in enumerate(model.labels)},
         "label2id": {label: i for i, label in enumerate(model.labels)},
-        family.head_dropout[task][0]: model.head_dropout,
     }
+    for key in family.head_dropout.get(task, ())[:1]:
+        config[key] = model.head_dropout
     if task == "text_classification":
         names = {ours: theirs for theirs, ours in PROBLEM_TYPES.items()}
         config["problem_type"] = names[model.problem]

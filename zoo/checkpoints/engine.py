@@ -10,6 +10,7 @@ import numpy as np
 from zoo import weights as weight_files
 from zoo.checkpoints.rows import all_arguments, matched
 from zoo.checkpoints.tables import match, rules
+from zoo.progress import shown
 from zoo.shared_weights import HEADS, head_names, head_of
 from zoo.tasks import BertPretrainer, LanguageModel
 from zoo.tensors import Tensors
@@ -42,7 +43,7 @@ def fill(model, tensors, family, task, heads, source):
         ValueError: of another model; the model is unchanged. Damaged, NaN or infinite weights: the
             model is then partly filled.
     """
-    may_lack = set() if heads == "all" else head_names(model)
+    may_lack = unread_head(model, family, task) | (set() if heads == "all" else head_names(model))
     rows = matched(model, family, task, f"{source} has no place for", may_lack)
     tied = {
         twin: name
@@ -62,7 +63,7 @@ def fill(model, tensors, family, task, heads, source):
     if isinstance(model, (LanguageModel, BertPretrainer)):
         check_ties(tied, reader)
         check_given(family, reader, all_arguments(model.backbone))
-    for row in wanted.values():
+    for row in shown(list(wanted.values()), "tensor"):
         row.assign(reader)
     return missing
 
@@ -123,8 +124,21 @@ def missing_heads(model, rows, places, heads):
     """Our variables of the heads of which the file has nothing, or of all that are to be random."""
     # The head of an untied language model is its backbone's, and none of their model without one.
     own = head_names(model) | {name for name, row in rows.items() if not row.is_inner}
+    if isinstance(model, LanguageModel):
+        own |= vocabulary_head(model)
     there = {head_of(name) for name in own & set(rows) if is_there(rows[name], places)}
     return {name for name in own if heads == "none" or head_of(name) not in there}
+
+
+def vocabulary_head(model):
+    """The names of the weights of a backbone's own head, a set."""
+    head = model.backbone.head
+    return set() if head is None else {variable.path for variable in head.weights}
+
+
+def unread_head(model, family, task):
+    """The same, where a file of this task has none: that of a classifier over a decoder."""
+    return vocabulary_head(model) if "classifier/kernel" in family.table(task) else set()
 
 
 def is_there(row, places):
@@ -219,7 +233,10 @@ class TheirTensors(Tensors):
     def __init__(self, model, family, dtype=None):
         task = type(model).task_name
         self.stored_as = dtype
-        self.rows = matched(model, family, task, f"A {family.name} folder has no place for")
+        may_lack = unread_head(model, family, task)
+        self.rows = matched(
+            model, family, task, f"A {family.name} folder has no place for", may_lack
+        )
         check_complete(self.rows, model, family, task)
         is_bare = family.class_for(task) == family.bare
         prefix = "" if is_bare else family.prefix
@@ -228,7 +245,8 @@ class TheirTensors(Tensors):
             for number, name in enumerate(row.names):
                 self.places[prefix + name if row.is_inner else name] = ours, number
         arguments = all_arguments(model.backbone)
-        self.given = {name: make(arguments) for name, make in family.given.items() if not is_bare}
+        has_given = isinstance(model, LanguageModel) and not is_bare
+        self.given = {name: make(arguments) for name, make in family.given.items() if has_given}
         self.names = (*self.places, *self.given)
         self.last = None, None  # of a variable in several parts, which are asked for one by one
 

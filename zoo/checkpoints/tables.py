@@ -45,6 +45,10 @@ from zoo.checks import shown
 
 REQUIRED = object()  # of a key, which their config must have
 
+# A classifier over a decoder: no bias, no dropout, and rows as the tokenizer's file has them.
+DECODER_CLASSIFIER = {"pooling": "last", "head_bias": False}
+SCORE = {"classifier/kernel": "score.weight"}
+
 # What transformers calls the activations that ours have by another name, or several names.
 ACTIVATIONS = {
     "gelu": "gelu",
@@ -94,7 +98,8 @@ class Family:
         constants: `{argument of our backbone: the one value that theirs has}`.
         task_constants: `{task: {argument of our task: the one value that theirs has}}`.
         head_dropout: `{task: keys of their config}`; the first that is given counts, the first of
-            all is written.
+            all is written. A task without keys has none.
+        num_labels: int, of a classifier whose config does not say.
         refused_heads: `{task: (names, reason)}` of heads that ours cannot stand for.
         tied: `{tensor that a file may have: the tensor it must equal}`, where our model has no
             variable for the first.
@@ -119,6 +124,7 @@ class Family:
     constants: dict = dataclasses.field(default_factory=dict)
     task_constants: dict = dataclasses.field(default_factory=dict)
     head_dropout: dict = dataclasses.field(default_factory=dict)
+    num_labels: int = 2
     refused_heads: dict = dataclasses.field(default_factory=dict)
     tied: dict = dataclasses.field(default_factory=dict)
     given: dict = dataclasses.field(default_factory=dict)

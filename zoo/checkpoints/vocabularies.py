@@ -20,6 +20,7 @@ from zoo.checkpoints import chat_templates, pieces, roles
 from zoo.checkpoints.roles import read_settings
 from zoo.checks import shown
 from zoo.data.rows import RowFormat
+from zoo.tasks.encoder_task import EncoderTask
 from zoo.tokenizers import BytePairTokenizer, Tokenizer, WordPieceTokenizer
 from zoo.tokenizers.engine import library_errors
 
@@ -88,8 +89,13 @@ def write_tokenizer(model, family, folder):
     tokenizer, special_tokens = model.tokenizer, model.special_tokens
     contents = json.loads(tokenizer.to_json()) | {"truncation": None, "padding": None}
     targets = contents.pop("targets", None)  # which their library does not know
-    if "cls_token" in family.roles.values():  # the rows of encoders begin and end with tokens
+    if isinstance(model, EncoderTask):
+        form = model.row_format
+    elif "cls_token" in family.roles.values():
         form = RowFormat(tokenizer, model.backbone, special_tokens)
+    else:
+        form = None
+    if form is not None and form.end:  # rows begin and end with tokens
         contents["post_processor"] = row_processor(form)
     if hasattr(model, "pair_format"):
         contents["post_processor"] = source_processor(model.pair_format)

@@ -12,9 +12,10 @@ from zoo.checkpoints.configs import make_config
 from zoo.checkpoints.engine import TheirTensors
 from zoo.checkpoints.families import FOREIGN
 from zoo.checkpoints.families.transformer import TRANSFORMERS
+from zoo.checkpoints.requests import their_request
 from zoo.checkpoints.sentence_transformers import MODULES_NAME, POOLING_NAME, write_pooling
 from zoo.checkpoints.vocabularies import write_json, write_tokenizer
-from zoo.tasks import CausalLM, Seq2SeqLM, TextEmbedder
+from zoo.tasks import CausalLM, Seq2SeqLM, TextClassifier, TextEmbedder
 
 WRITTEN = (  # patterns of the files, beside those that every preset has
     roles.GENERATION_CONFIG_NAME,
@@ -47,7 +48,7 @@ def write_folder(model, folder, weights_dtype=None, max_shard_size="5GB"):
     if model.tokenizer is not None:
         write_tokenizer(model, family, folder)
     if isinstance(model, (CausalLM, Seq2SeqLM)):
-        write_json(folder / roles.GENERATION_CONFIG_NAME, ids)
+        write_json(folder / roles.GENERATION_CONFIG_NAME, ids | their_request(model))
     if isinstance(model, TextEmbedder):
         write_pooling(folder, model.backbone.hidden_dim)
     with TheirTensors(model, family, weights_dtype) as theirs:
@@ -57,6 +58,8 @@ def write_folder(model, folder, weights_dtype=None, max_shard_size="5GB"):
 def their_ids(model, family):
     """The ids of special tokens for config.json, which may ask for one of them."""
     ids = roles.their_ids(model.special_tokens, family.roles)
+    if isinstance(model, TextClassifier) and model.backbone.reads_on:
+        ids["pad_token_id"] = padding_of(model)
     for key, needed in family.fixed.items():
         if key in ids and ids[key] is None and model.tokenizer is None:
             ids[key] = needed
@@ -67,6 +70,16 @@ def their_ids(model, family):
                 "preset; to write it for transformers, train a tokenizer that has the token there."
             )
     return ids
+
+
+def padding_of(model):
+    """The id by which their classifiers tell padding from the last token of a row."""
+    special = model.special_tokens
+    if not model.add_special_tokens:  # a text has neither of the two
+        return special.end if special.padding is None else special.padding
+    if special.padding not in (None, special.between):
+        return special.padding
+    return 0 if special.between else 1  # no row ends in it
 
 
 def family_of(model):

@@ -75,10 +75,10 @@ def check_token_ids(x, backbone):
         check_padding(x, backbone)
 
 
-def check_padding(inputs, backbone):
+def check_padding(inputs, backbone, names=None):
     """Refuse masks with padding before a token, where the model relies on causality to hide it."""
     inputs = model_inputs(inputs)
-    for name in backbone.right_padded:
+    for name in backbone.right_padded if names is None else names:
         if inputs.get(name) is not None:
             is_real = as_array(inputs[name]).astype("bool")
             if (is_real[:, 1:] & ~is_real[:, :-1]).any():

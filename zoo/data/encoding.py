@@ -1,7 +1,7 @@
 """Texts to token ids, in parts that show how far it is; a warning where little of them is known."""
 
-from zoo.data.progress import Progress
 from zoo.data.texts import filled, user_level
+from zoo.progress import Progress
 
 PART_CHARACTERS = 2**22  # enough to use every core
 

@@ -68,31 +68,48 @@ class RowFormat:
         special_tokens: the task's `zoo.tokenizers.SpecialTokens`, with a start and a separator;
             None for those of the tokenizer. A recurrent backbone may start from its end token, as
             in language modelling.
+        add_special_tokens: bool; False for texts alone, after what the tokenizer's file puts before
+            each text.
+
+    Attributes:
+        start: a list, the ids before a text.
+        end: a list, those after it and between texts.
+        filler: int, what a row holds that would be empty.
 
     Raises:
         ValueError: if there are no such tokens.
     """
 
-    def __init__(self, tokenizer, backbone, special_tokens=None):
+    def __init__(self, tokenizer, backbone, special_tokens=None, add_special_tokens=True):
         special = special_tokens or SpecialTokens.of(tokenizer)
+        self.tokenizer = tokenizer
+        self.between = backbone.separators_between
+        self.max_length = backbone.max_length
+        self.has_segments = "segment_ids" in backbone.optional_inputs
+        self.filler = special.end or 0
+        if add_special_tokens:
+            self.start_id, self.separator_id = self._around(backbone, special)
+            self.start, self.end = [self.start_id], [self.separator_id]
+        else:
+            self.start = [] if tokenizer.first_id is None else [tokenizer.first_id]
+            self.end = []
+
+    def _around(self, backbone, special):
+        """The ids of the start and of separators."""
         start_id, separator_id = special.start, special.between
         if start_id is None and backbone.is_recurrent:
             start_id = special.end  # after which a language model expects the start of a text
         if start_id is None or separator_id is None:
             raise ValueError(
                 "An encoder's rows start and end with special tokens such as [CLS] and [SEP]; the "
-                f"tokenizer has only {sorted(tokenizer.special_ids)}."
+                f"tokenizer has only {sorted(self.tokenizer.special_ids)}."
             )
-        self.tokenizer = tokenizer
-        self.start_id = start_id
-        self.separator_id = separator_id
-        self.between = backbone.separators_between
-        self.max_length = backbone.max_length
-        self.has_segments = "segment_ids" in backbone.optional_inputs
+        return start_id, separator_id
 
     def room(self, is_pair):
         """How many tokens of text fit into a row."""
-        return self.max_length - (2 + self.between if is_pair else 2)
+        num_ends = len(self.end) * (1 + self.between if is_pair else 1)
+        return self.max_length - len(self.start) - num_ends
 
     def encode(self, texts):
         """`Examples` of texts or of pairs of them; what is too long is cut, with a warning.
@@ -126,11 +143,11 @@ class RowFormat:
             second = None if seconds is None else seconds[place]
             num_first, num_second = self._fitting(first, second)
             num_cut += num_first < len(first) or num_second < len(second or ())
-            row = [self.start_id, *first[:num_first], self.separator_id]
+            row = [*self.start, *first[:num_first], *self.end]
             start = len(row)
             if second is not None:
-                row += [self.separator_id] * (self.between - 1)
-                row += [*second[:num_second], self.separator_id]
+                row += [*self.end * (self.between - 1), *second[:num_second], *self.end]
+            row = row or [self.filler]
             rows.append(np.array(row, "int32"))
             segments.append((np.arange(len(row)) >= start).astype("int32"))
         if num_cut:

@@ -10,6 +10,7 @@ from pathlib import Path
 from zoo.backends import backend
 from zoo.exporting import checks
 from zoo.folders import replace_folder, replaceable_path
+from zoo.progress import Progress
 from zoo.saving import save
 from zoo.tasks import Task
 
@@ -36,9 +37,10 @@ def export(model: Task, path: str | os.PathLike, format: str = "saved_model") ->
     Those of `zoo.CausalLM`:
 
     - `generate`: `text` string `(batch,)` and the scalars `max_new_tokens` int32, `temperature`
-      float32, `top_p` float32 and `seed` int32 to `text` string `(batch,)`, each prompt with its
-      continuation: that of `model.generate(text, max_new_tokens, Sampler(temperature,
-      top_p=top_p), seed)`. Temperature 0 is greedy, `top_p` 1 keeps every token.
+      float32, `top_p` float32, `seed` int32 and `truncate` bool to `text` string `(batch,)`, each
+      prompt with its continuation: that of `model.generate(text, max_new_tokens,
+      Sampler(temperature, top_p=top_p), seed, truncate=truncate)`. Temperature 0 is greedy, `top_p`
+      1 keeps every token. A prompt that is too long is refused, or with `truncate` its end is read.
     - `sample`: the same and the scalars `top_k`, `min_new_tokens` int32, `min_p`, `typical_p`,
       `eta_cutoff`, `repetition_penalty`, `presence_penalty`, `frequency_penalty` float32 to `text`
       and `log_prob` float32 `(batch,)`, the sum over the new tokens. `top_k` 0, `typical_p` and
@@ -49,12 +51,13 @@ def export(model: Task, path: str | os.PathLike, format: str = "saved_model") ->
     Those of `zoo.Seq2SeqLM`, whose `text` is the sources, and then the targets:
 
     - `translate`: `text` string `(batch,)` and the scalars `max_new_tokens` int32, `beam_width`
-      int32 and `length_penalty` float32 to `text` string `(batch,)`: the targets of
-      `model.generate(text, max_new_tokens, Beam(beam_width, length_penalty))`. A `beam_width` of
-      1 is greedy. The target of an empty source is empty.
+      int32, `length_penalty` float32 and `truncate` bool to `text` string `(batch,)`: the targets
+      of `model.generate(text, max_new_tokens, Beam(beam_width, length_penalty),
+      truncate=truncate)`. A `beam_width` of 1 is greedy. The target of an empty source is empty. Of
+      a source that is too long `truncate` reads the start.
     - `generate`, `sample`: the inputs of `generate` and `sample` above to `text` string `(batch,)`,
       the targets of `model.generate(text, max_new_tokens, Sampler(temperature, top_p=top_p),
-      seed)`, and `log_prob`.
+      seed, truncate=truncate)`, and `log_prob`.
 
     Those of the tasks over encoders:
 
@@ -103,7 +106,7 @@ def export(model: Task, path: str | os.PathLike, format: str = "saved_model") ->
     if backend.WRITES_SAVED_MODELS:
         from zoo.exporting import saved_model
 
-        replace_folder(folder, lambda partial: saved_model.write(model, partial))
+        replace_folder(folder, lambda partial: saved_model.write(model, partial, Told()))
     else:
         replace_folder(folder, lambda partial: _write_in_second_process(model, partial))
 
@@ -119,23 +122,47 @@ def _write_in_second_process(model, folder):
     with tempfile.TemporaryDirectory() as scratch:
         preset = Path(scratch) / "preset"
         save(model, preset)
-        process = subprocess.run(
-            [sys.executable, "-m", "zoo.exporting.saved_model", preset, folder],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-        )
-    if process.returncode:
-        lines = [line for line in process.stderr.splitlines() if line.strip()]
+        command = [sys.executable, "-m", "zoo.exporting.saved_model", preset, folder]
+        status, said = _run(command, environment, Told())
+    if status:
+        lines = [line for line in said.splitlines() if line.strip()]
         reason = lines[-1] if lines else "it said nothing"
         if checks.DISK_FULL in reason:
             error = OSError(errno.ENOSPC, checks.DISK_FULL)
         else:
             error = RuntimeError(
                 "The TensorFlow process that writes the SavedModel failed with exit status "
-                f"{process.returncode}: {reason}"
+                f"{status}: {reason}"
             )
-        error.add_note(process.stderr)
+        error.add_note(said)
         raise error
+
+
+def _run(command, environment, tell):
+    """The exit status of a process, and what it said; `tell` hears how far it is."""
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        with subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            errors="replace",
+        ) as process:
+            for line in process.stdout:
+                numbers = line.split()
+                if len(numbers) == 2 and all(map(str.isdigit, numbers)):
+                    tell(*map(int, numbers))
+        said.seek(0)
+        return process.returncode, said.read()
+
+
+class Told:
+    """Shows how many signatures are traced, where that takes long."""
+
+    bar = None
+
+    def __call__(self, done, total):
+        self.bar = self.bar or Progress(total, unit="signature")
+        self.bar.add(1)

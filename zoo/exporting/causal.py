@@ -10,10 +10,12 @@ from zoo.exporting.graph_functions import (
     PROCESSING,
     SAMPLING,
     TEXT,
+    TRUNCATE,
     as_padded,
     graph_function,
     length_rule,
     longest_of,
+    part_of_each,
     processing_rules,
     require,
     require_ids,
@@ -66,33 +68,41 @@ def tokenize_signature(tokenizer):
 
 
 def sample_signature(model, tokenizer):
-    """`(text, max_new_tokens, temperature, top_p, seed, ...) -> (text, log_prob)`."""
+    """`(text, max_new_tokens, temperature, top_p, seed, ..., truncate) -> (text, log_prob)`."""
     most = context_length(model.backbone)
     start_id = model.start_of_text("Continuing an empty prompt")
 
-    @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING, *PROCESSING)
+    @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING, *PROCESSING, TRUNCATE)
     def sample(text, max_new_tokens, temperature, top_p, seed, *others):
+        *others, truncate = others
         sampling = Sampling(max_new_tokens, seed, temperature, top_p, *others)
         rules = length_rule(max_new_tokens), *sampling_rules(temperature, top_p)
         text = require_rules(as_utf8(text), *rules, *processing_rules(sampling))
         prompts = begun(tokenizer.encode(text), start_id, model.tokenizer.first_id is None)
-        token_ids, lengths = as_padded(prompts)
         if not math.isinf(most):
-            longest = longest_of(prompts)
-            token_ids = require(
-                token_ids,
-                longest + max_new_tokens <= most,
-                f"The tokens of a prompt and max_new_tokens must fit into the context of {most} "
-                "tokens; got",
-                longest,
-                "and",
-                max_new_tokens,
-            )
-        tokens, log_prob = draw(model.decoder, token_ids, lengths, sampling)
+            prompts = fitted(prompts, max_new_tokens, truncate, most)
+        tokens, log_prob = draw(model.decoder, *as_padded(prompts), sampling)
         new_text = tokenizer.decode(tokens)
         return {"text": tf.strings.join([text, new_text]), "log_prob": log_prob}
 
     return sample
+
+
+def fitted(prompts, max_new_tokens, truncate, most):
+    """Ragged prompts with room for what follows, their ends alone if they may be cut."""
+    longest, room = longest_of(prompts), most - max_new_tokens
+    checked = require(
+        prompts.flat_values,
+        (longest <= room) | (truncate & (room >= 1)),
+        f"The tokens of a prompt and max_new_tokens must fit into the context of {most} tokens, or "
+        "truncate be true and keep only the end of a prompt; got",
+        longest,
+        "and",
+        max_new_tokens,
+    )
+    lengths = prompts.row_lengths()
+    starts = tf.maximum(lengths - tf.cast(room, lengths.dtype), 0)
+    return part_of_each(prompts.with_flat_values(checked), starts, lengths)
 
 
 def score_signature(model, tokenizer):

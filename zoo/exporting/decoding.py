@@ -12,6 +12,7 @@ from zoo.exporting.graph_functions import (
     PROCESSING,
     SAMPLING,
     TEXT,
+    TRUNCATE,
     graph_function,
     require,
 )
@@ -134,16 +135,17 @@ def draw(decoder, token_ids, lengths, sampling):
 
 
 def generate_signature(sample):
-    """`(text, max_new_tokens, temperature, top_p, seed) -> text`: `sample`, nothing else asked."""
+    """`(text, max_new_tokens, temperature, top_p, seed, truncate) -> text`: `sample` alone."""
 
-    @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING)
-    def generate(text, max_new_tokens, temperature, top_p, seed):
+    @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING, TRUNCATE)
+    def generate(text, max_new_tokens, temperature, top_p, seed, truncate):
         sampling = Sampling(max_new_tokens, seed, temperature, top_p)
         others = (
             tf.constant(value, spec.dtype)
             for value, spec in zip(sampling[4:], PROCESSING, strict=True)
         )
-        return {"text": sample(text, max_new_tokens, temperature, top_p, seed, *others)["text"]}
+        asked = max_new_tokens, temperature, top_p, seed, *others, truncate
+        return {"text": sample(text, *asked)["text"]}
 
     return generate
 

@@ -29,7 +29,8 @@ def encoder_signatures(model):
 
 def outputs_signature(model):
     """The inputs of the backbone, padded, to the model's output."""
-    names = ["token_ids", *model.backbone.optional_inputs]
+    known = model.backbone.optional_inputs
+    names = ["token_ids", *(name for name in model.optional_inputs if name in known)]
     dtypes = {"padding_mask": "bool"}
     specs = [tf.TensorSpec([None, None], dtypes.get(name, "int32"), name) for name in names]
 

@@ -9,6 +9,7 @@ SAMPLING = (
     tf.TensorSpec([], "float32", "top_p"),
     tf.TensorSpec([], "int32", "seed"),
 )
+TRUNCATE = tf.TensorSpec([], "bool", "truncate")
 PROCESSING = (
     tf.TensorSpec([], "int32", "top_k"),
     tf.TensorSpec([], "float32", "min_p"),
@@ -95,6 +96,17 @@ def as_padded(rows):
     length = tf.maximum(longest_of(rows), 1)
     shape = tf.stack([tf.cast(rows.nrows(), "int32"), length])
     return rows.to_tensor(shape=shape), tf.cast(rows.row_lengths(), "int32")
+
+
+def part_of_each(rows, starts, ends):
+    """Of each ragged row the items from `starts[i]` on and before `ends[i]`."""
+    places = tf.ragged.range(rows.row_lengths())
+    row_of = places.value_rowids()
+    keep = tf.ragged.map_flat_values(
+        lambda place: (place >= tf.gather(starts, row_of)) & (place < tf.gather(ends, row_of)),
+        places,
+    )
+    return tf.ragged.boolean_mask(rows, keep)
 
 
 def longest_of(rows):

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from zoo.data.rows import RowFormat
-from zoo.exporting.graph_functions import require
+from zoo.exporting.graph_functions import part_of_each, require
 from zoo.exporting.tokenizers.byte_pairs import GraphTokenizer, as_utf8
 from zoo.exporting.tokenizers.word_pieces import GraphWordPiece
 
@@ -19,7 +19,9 @@ class GraphRows:
     """
 
     def __init__(self, model):
-        self.form = RowFormat(model.tokenizer, model.backbone, model.special_tokens)
+        tokenizer, backbone = model.tokenizer, model.backbone
+        form = getattr(model, "row_format", None)
+        self.form = form or RowFormat(tokenizer, backbone, model.special_tokens)
         self.has_offsets = model.tokenizer.kind == "WordPiece"
         self.tokenizer = (GraphWordPiece if self.has_offsets else GraphTokenizer)(model.tokenizer)
 
@@ -40,18 +42,24 @@ class GraphRows:
         num_first, num_second = first.row_lengths(), second.row_lengths()
         num_second = tf.minimum(num_second, tf.maximum(room - num_first, room // 2))
         num_first = tf.minimum(num_first, room - num_second)
-        return first_of_each(first, num_first), first_of_each(second, num_second)
+        from_start = tf.zeros_like(num_first)
+        first = part_of_each(first, from_start, num_first)
+        return first, part_of_each(second, from_start, num_second)
 
     def inputs(self, first, second=None):
         """A model's inputs from ragged rows of ids that fit."""
         batch = first.nrows()
-        start, separator = (
-            tf.fill([batch, 1], i) for i in (self.form.start_id, self.form.separator_id)
+        start, end = (
+            [tf.fill([batch, 1], i) for i in ids] for ids in (self.form.start, self.form.end)
         )
-        parts = [start, first, separator]
+        parts = [*start, first, *end]
         if second is not None:
-            parts += [separator] * (self.form.between - 1) + [second, separator]
+            parts += [*end * (self.form.between - 1), second, *end]
         rows = tf.concat(parts, axis=1)
+        if not start and not end:
+            is_empty = tf.cast(rows.row_lengths() == 0, "int64")
+            fillers = tf.fill([tf.reduce_sum(is_empty)], self.form.filler)
+            rows = tf.concat([rows, tf.RaggedTensor.from_row_lengths(fillers, is_empty)], axis=1)
         token_ids, lengths = rows.to_tensor(), rows.row_lengths()
         inputs = {"token_ids": token_ids, "padding_mask": tf.sequence_mask(lengths)}
         if self.form.has_segments:
@@ -83,14 +91,3 @@ def non_empty(rows):
         "Each text must have a token at least; got one without.",
     )
     return rows.with_flat_values(checked)
-
-
-def first_of_each(rows, counts):
-    """The first `counts[i]` items of row i."""
-    places = tf.ragged.range(rows.row_lengths())
-    keep = tf.ragged.map_flat_values(
-        lambda place, count: place < count,
-        places,
-        tf.gather(counts, places.value_rowids()),
-    )
-    return tf.ragged.boolean_mask(rows, keep)

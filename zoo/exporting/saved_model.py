@@ -17,12 +17,14 @@ from zoo.loading import load
 from zoo.tasks import CausalLM, Seq2SeqLM
 
 
-def write(model, folder):
+def write(model, folder, tell=None):
     """Write a task with the signatures that `zoo.export` tells of.
 
     Args:
         model: a task.
         folder: path of an empty folder.
+        tell: None, or a function that is called with how many signatures are traced, and of how
+            many.
 
     Raises:
         ValueError: if the tokenizer cannot be put into a graph.
@@ -30,10 +32,15 @@ def write(model, folder):
     """
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]  # what the graphs may read
+    signatures = make_signatures(model)
     try:
         # Whoever serves does not train: TensorFlow would warn of gradients at each loading.
         with without_gradients():
-            tf.saved_model.save(module, str(folder), signatures=make_signatures(model))
+            for number, graph in enumerate(signatures.values(), 1):
+                graph.get_concrete_function()
+                if tell is not None:
+                    tell(number, len(signatures))
+            tf.saved_model.save(module, str(folder), signatures=signatures)
     except tf.errors.OpError as error:
         if checks.DISK_FULL in error.message:
             raise OSError(errno.ENOSPC, checks.DISK_FULL) from error
@@ -50,8 +57,8 @@ def make_signatures(model):
 
 
 def main(preset, folder):
-    """Export a preset folder into an empty folder."""
-    write(load(preset), folder)
+    """Export a preset folder into an empty folder, and print how far it is."""
+    write(load(preset), folder, lambda done, total: print(done, total, flush=True))
 
 
 if __name__ == "__main__":

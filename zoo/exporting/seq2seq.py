@@ -8,6 +8,7 @@ from zoo.exporting.graph_functions import (
     PROCESSING,
     SAMPLING,
     TEXT,
+    TRUNCATE,
     as_padded,
     graph_function,
     length_rule,
@@ -62,7 +63,7 @@ def tokenize_signature(texts):
 
     @graph_function(TEXT)
     def tokenize(text):
-        token_ids, lengths = texts.rows(text)
+        token_ids, lengths = texts.rows(text, truncate=False)
         mask = tf.sequence_mask(lengths, tf.shape(token_ids)[1])
         return {"token_ids": token_ids, "padding_mask": mask}
 
@@ -70,13 +71,14 @@ def tokenize_signature(texts):
 
 
 def sample_signature(model, texts):
-    """`(text, max_new_tokens, temperature, top_p, seed, ...) -> (text, log_prob)`."""
+    """`(text, max_new_tokens, temperature, top_p, seed, ..., truncate) -> (text, log_prob)`."""
 
-    @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING, *PROCESSING)
+    @graph_function(TEXT, MAX_NEW_TOKENS, *SAMPLING, *PROCESSING, TRUNCATE)
     def sample(text, max_new_tokens, temperature, top_p, seed, *others):
+        *others, truncate = others
         sampling = Sampling(max_new_tokens, seed, temperature, top_p, *others)
         rules = *texts.length_rules(max_new_tokens), *sampling_rules(temperature, top_p)
-        rows = texts.rows(require_rules(text, *rules, *processing_rules(sampling)))
+        rows = texts.rows(require_rules(text, *rules, *processing_rules(sampling)), truncate)
         tokens, log_prob = draw(model.decoder, *rows, sampling)
         return {"text": texts.decode(tokens, text), "log_prob": log_prob}
 
@@ -84,11 +86,11 @@ def sample_signature(model, texts):
 
 
 def translate_signature(model, texts):
-    """`(text, max_new_tokens, beam_width, length_penalty) -> text`."""
+    """`(text, max_new_tokens, beam_width, length_penalty, truncate) -> text`."""
     vocab_size = model.decoder.num_choices
 
-    @graph_function(TEXT, MAX_NEW_TOKENS, *BEAM)
-    def translate(text, max_new_tokens, beam_width, length_penalty):
+    @graph_function(TEXT, MAX_NEW_TOKENS, *BEAM, TRUNCATE)
+    def translate(text, max_new_tokens, beam_width, length_penalty, truncate):
         text = require_rules(
             text,
             *texts.length_rules(max_new_tokens),
@@ -104,7 +106,8 @@ def translate_signature(model, texts):
             ),
         )
         beam = max_new_tokens, beam_width, length_penalty
-        return {"text": texts.decode(search(model.decoder, *texts.rows(text), *beam), text)}
+        tokens = search(model.decoder, *texts.rows(text, truncate), *beam)
+        return {"text": texts.decode(tokens, text)}
 
     return translate
 
@@ -126,19 +129,23 @@ class GraphPairs:
         self.most_new = self.max_length - model.special_tokens.num_given
         self.tokenizer = GraphTokenizer(model.tokenizer)
 
-    def rows(self, text):
-        """Strings `(batch,)` to token ids, int32 `(batch, longest)`, and int32 lengths."""
+    def rows(self, text, truncate):
+        """Strings `(batch,)` to token ids, int32 `(batch, longest)`, and int32 lengths.
+
+        Of a source that is too long only the start is read if `truncate`; else it is refused.
+        """
         ids = self.tokenizer.encode(text)
         longest = longest_of(ids)
         around = "start and end tokens" if self.before_source else "end token"
+        room = self.max_length - len(self.before_source) - len(self.after_source)
         checked = require(
             ids.flat_values,
-            len(self.before_source) + longest + len(self.after_source) <= self.max_length,
-            f"A source and its {around} must fit into the context of {self.max_length} tokens; "
-            "got a source of",
+            (longest <= room) | truncate,
+            f"A source and its {around} must fit into the context of {self.max_length} tokens, or "
+            "truncate be true and only its start be read; got a source of",
             longest,
         )
-        ids = ids.with_flat_values(checked)
+        ids = ids.with_flat_values(checked)[:, : max(room, 0)]
         before, after = (
             [tf.fill([ids.nrows(), 1], i) for i in around]
             for around in (self.before_source, self.after_source)

@@ -175,25 +175,26 @@ def _are_settled(state, constants):
     over the largest divisor.
     """
     finished = state["finished"]
-    scores = state["log_p"] / _divisor(state["length"], constants["length_penalty"])
+    scores = state["log_p"] / _divisor(state["length"], constants)
     scores = ops.flip(ops.sort(ops.where(finished, scores, NEVER), axis=1), axis=1)
     worst = ops.take(scores, constants["num_return"] - 1, axis=1)
-    limit = _divisor(constants["max_new_tokens"], constants["length_penalty"])
+    limit = _divisor(constants["max_new_tokens"], constants)
     hope = ops.max(ops.where(finished, NEVER, state["log_p"] / limit), axis=1)
     has_enough = ops.sum(ops.cast(finished, "int32"), axis=1) >= constants["num_return"]
     return has_enough & (worst >= hope)
 
 
-def _divisor(length, length_penalty):
-    return ((5.0 + ops.cast(length, "float32")) / 6.0) ** length_penalty
+def _divisor(length, constants):
+    offset = constants.get("length_offset", 5.0)
+    return ((offset + ops.cast(length, "float32")) / (offset + 1.0)) ** constants["length_penalty"]
 
 
-def best(found, length_penalty, num_return, max_new_tokens):
+def best(found, length_penalty, num_return, max_new_tokens, length_offset=5):
     """The hypotheses that are asked for, the best first.
 
     Args:
         found: of `zoo.generation.Decoding.outcomes`.
-        length_penalty, num_return, max_new_tokens: of a request.
+        length_penalty, num_return, max_new_tokens, length_offset: of a request and its `Beam`.
 
     Returns:
         For each text a list of `num_return` triples: the token ids, the end token among them if it
@@ -206,7 +207,7 @@ def best(found, length_penalty, num_return, max_new_tokens):
     noted = [found[name] for name in names]
     log_p, length, tokens = (found[name] for name in ("log_p", "length", "tokens"))
     raise_where(np.isnan(log_p).any())
-    scores = log_p / ((5 + length) / 6) ** length_penalty
+    scores = log_p / ((length_offset + length) / (length_offset + 1)) ** length_penalty
     is_given_up = ~found["finished"] & (found["count"] < max_new_tokens)[:, None]
     scores = np.where(is_given_up, -np.inf, scores)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :num_return]

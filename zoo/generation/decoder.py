@@ -41,7 +41,7 @@ class Decoder:
             write the targets of sources.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Any) -> None:
         self.model = model
         reads_sources = hasattr(model.backbone, "encode")
         self.reader = (SourceReader if reads_sources else PromptReader)(model.backbone)

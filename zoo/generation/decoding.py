@@ -1,5 +1,8 @@
 """A batch on its way: its state, how it goes on, and how texts that are over leave it."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from keras import ops, tree
 
@@ -22,7 +25,16 @@ class Decoding:
         num_texts: int.
     """
 
-    def __init__(self, state, constants, advance, grow, capacities, request, num_texts=1):
+    def __init__(
+        self,
+        state: dict,
+        constants: dict,
+        advance: Callable,
+        grow: Callable,
+        capacities: dict,
+        request: Any,
+        num_texts: int = 1,
+    ) -> None:
         self._constants = constants
         self._advance, self._grow = advance, grow
         self._capacities = list(capacities.items())

@@ -1,6 +1,7 @@
 """How the next token is chosen from its logits, drawn or the likeliest."""
 
 import dataclasses
+from typing import Any
 
 from keras import ops
 
@@ -100,7 +101,7 @@ class Drawing:
         return choose_tokens(logits, uniform, numbers, self)
 
 
-def choose_tokens(logits, uniform, numbers, kind):
+def choose_tokens(logits: Any, uniform: Any, numbers: Any, kind: Any) -> Any:
     """Choose one token for each row.
 
     Args:

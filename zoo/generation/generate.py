@@ -1,15 +1,20 @@
 """Token ids in, token ids out: many texts in batches of similar length, or one token by token."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
 
 from zoo.backends.buckets import bucket, pad_rows
-from zoo.data.progress import Progress
 from zoo.generation.stopping import is_cut
+from zoo.progress import Progress
 
 LOOK_EVERY = 16  # tokens between looks for stop strings, and for texts that are over
 
 
-def generate(decoder, rows, request, decode=None):
+def generate(
+    decoder: Any, rows: list[list[int]], request: Any, decode: Callable | None = None
+) -> list:
     """Continue prompts, or write the targets of sources.
 
     Args:
@@ -59,7 +64,7 @@ def _together(decoder, rows, request, seeds, decode, thins_out):
     return request.sampler.results(decoding, request, stop_ids)
 
 
-def stream(decoder, row, request):
+def stream(decoder: Any, row: list[int], request: Any) -> Iterator[int]:
     """Yield the ids that follow one row, each as it is chosen."""
     stop_ids = decoder.model.special_tokens.stop
     decoding = decoder.start([row], request, request.seeds(1))

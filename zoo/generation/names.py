@@ -1,5 +1,7 @@
 """Samplers by the names that the field has for them."""
 
+from typing import Any
+
 from zoo.generation.contrastive import Contrastive
 from zoo.generation.samplers import Beam, Sampler
 
@@ -7,35 +9,41 @@ from zoo.generation.samplers import Beam, Sampler
 class Greedy(Sampler):
     """Always the likeliest token."""
 
-    def __init__(self, repetition_penalty=1.0):
+    def __init__(self, repetition_penalty: float = 1.0) -> None:
         super().__init__(temperature=0.0, repetition_penalty=repetition_penalty)
 
 
 class Temperature(Sampler):
     """Draw from the whole distribution, sharper below 1 and flatter above."""
 
-    def __init__(self, temperature=1.0, repetition_penalty=1.0):
+    def __init__(self, temperature: float = 1.0, repetition_penalty: float = 1.0) -> None:
         super().__init__(temperature, repetition_penalty=repetition_penalty)
 
 
 class TopK(Sampler):
     """Draw from the k likeliest tokens."""
 
-    def __init__(self, k=50, temperature=1.0, repetition_penalty=1.0):
+    def __init__(
+        self, k: int = 50, temperature: float = 1.0, repetition_penalty: float = 1.0
+    ) -> None:
         super().__init__(temperature, top_k=k, repetition_penalty=repetition_penalty)
 
 
 class TopP(Sampler):
     """Draw from the likeliest tokens that together reach probability p."""
 
-    def __init__(self, p=0.9, temperature=1.0, repetition_penalty=1.0):
+    def __init__(
+        self, p: float = 0.9, temperature: float = 1.0, repetition_penalty: float = 1.0
+    ) -> None:
         super().__init__(temperature, top_p=p, repetition_penalty=repetition_penalty)
 
 
 class MinP(Sampler):
     """Draw from tokens at least p times as likely as the likeliest."""
 
-    def __init__(self, p=0.1, temperature=1.0, repetition_penalty=1.0):
+    def __init__(
+        self, p: float = 0.1, temperature: float = 1.0, repetition_penalty: float = 1.0
+    ) -> None:
         super().__init__(temperature, min_p=p, repetition_penalty=repetition_penalty)
 
 
@@ -58,10 +66,11 @@ NUMBERS = (  # of a `Sampler`, and that of a `Contrastive`
     "eta_cutoff",
     "penalty_alpha",
 )
-KNOWN = {*NUMBERS, "repetition_penalty", "width", "length_penalty", "groups", "diversity"}
+OF_BEAMS = ("width", "length_penalty", "groups", "diversity", "length_offset")
+KNOWN = {*NUMBERS, "repetition_penalty", *OF_BEAMS}
 
 
-def get_sampler(sampler):
+def get_sampler(sampler: Any) -> Sampler | Beam | Contrastive:
     """A sampler as itself, by one of the names of `SAMPLERS`, or from `vars` of one."""
     if isinstance(sampler, KINDS):
         return sampler

@@ -6,6 +6,7 @@ that of transformers: biases, penalties, bans and constraints, then functions of
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -51,7 +52,7 @@ class Processor:
         """What it remembers of each row, beside the ids: int32 `(rows,)`."""
         return ops.zeros((num_rows,), "int32")
 
-    def __call__(self, logits, past, constants):
+    def __call__(self, logits: Any, past: dict, constants: dict) -> Any:
         """Logits `(rows, choices)`, float32.
 
         Args:
@@ -114,7 +115,7 @@ class LogitBias(Processor):
             "is_banned": np.isinf(numbers),
         }
 
-    def __call__(self, logits, past, constants):
+    def __call__(self, logits: Any, past: dict, constants: dict) -> Any:
         before = constants["before"]  # (sequences, length - 1)
         matches = ops.ones((ops.shape(logits)[0], ops.shape(before)[0]), "bool")
         for i in range(self.length - 1):
@@ -156,7 +157,7 @@ class RepetitionPenalty(Processor):
     def constants(self, vocabulary):
         return {"penalty": np.array(self.penalty, "float32")}
 
-    def __call__(self, logits, past, constants):
+    def __call__(self, logits: Any, past: dict, constants: dict) -> Any:
         penalty = constants["penalty"]
         penalised = ops.where(logits > 0, logits / penalty, logits * penalty)
         return ops.where(marked(past["ids"], logits.shape[-1]), penalised, logits)
@@ -181,7 +182,7 @@ class OccurrencePenalty(Processor):
     def constants(self, vocabulary):
         return {"numbers": np.array([self.presence, self.frequency], "float32")}
 
-    def __call__(self, logits, past, constants):
+    def __call__(self, logits: Any, past: dict, constants: dict) -> Any:
         places = ops.arange(ops.shape(past["ids"])[1], dtype="int32")
         new = ops.where(places >= past["start"][:, None], past["ids"], EMPTY)
         counts = count(new, logits.shape[-1])
@@ -204,7 +205,7 @@ class NoRepeatNGram(Processor):
     def __post_init__(self):
         check_whole("no_repeat_ngram_size", self.size)
 
-    def __call__(self, logits, past, constants):
+    def __call__(self, logits: Any, past: dict, constants: dict) -> Any:
         ids, size = past["ids"], self.size
         capacity = ops.shape(ids)[1]
         if isinstance(capacity, int) and capacity < size:
@@ -230,13 +231,43 @@ class MinNewTokens(Processor):
         check_whole("min_new_tokens", self.count, least=0)
 
     def constants(self, vocabulary):
-        ends = np.zeros((vocabulary.size,), bool)
-        ends[[i for i in vocabulary.stop_ids if i < vocabulary.size]] = True
-        return {"count": np.array(self.count, "int32"), "ends": ends}
+        return {"count": np.array(self.count, "int32"), "ends": ends(vocabulary)}
 
-    def __call__(self, logits, past, constants):
+    def __call__(self, logits: Any, past: dict, constants: dict) -> Any:
         is_short = past["length"] - past["start"] < constants["count"]
         return ops.where(is_short[:, None] & constants["ends"], NEVER, logits)
+
+
+@dataclass(frozen=True)
+class ForcedEnd(Processor):
+    """Let the last of so many new tokens be one that ends the text."""
+
+    count: int = field(compare=False)
+
+    def __post_init__(self):
+        check_whole("max_new_tokens", self.count)
+
+    def check(self, vocabulary):
+        if not vocabulary.stop_ids:
+            raise ValueError(
+                "force_end ends a text with a stop token, but this model has none: pass "
+                "special_tokens={'stop': ...} when it is made or loaded."
+            )
+
+    def constants(self, vocabulary):
+        return {"count": np.array(self.count, "int32"), "ends": ends(vocabulary)}
+
+    def __call__(self, logits, past, constants):
+        is_last = past["length"] - past["start"] >= constants["count"] - 1
+        forced = ops.where(constants["ends"], 0.0, NEVER)  # 0: it costs a hypothesis nothing
+        return ops.where(is_last[:, None], forced, logits)
+
+
+def ends(vocabulary):
+    """Which tokens end a text, bool `(size,)`."""
+    found = np.zeros((vocabulary.size,), bool)
+    found[[i for i in vocabulary.stop_ids if i < vocabulary.size]] = True
+    return found
 
 
 @dataclass(frozen=True)
@@ -258,7 +289,7 @@ class Constraint(Processor):
     def constants(self, vocabulary):
         return {"table": self.automaton.table(vocabulary.size, vocabulary.stop_ids)}
 
-    def __call__(self, logits, past, constants):
+    def __call__(self, logits: Any, past: dict, constants: dict) -> Any:
         allowed = ops.take(constants["table"], past["place"], axis=0) >= 0
         return ops.where(allowed, logits, NEVER)
 
@@ -283,7 +314,7 @@ class Custom(Processor):
 
     order = 4
 
-    def __call__(self, logits, past, constants):
+    def __call__(self, logits: Any, past: dict, constants: dict) -> Any:
         changed = self.function(past["ids"], logits)
         if getattr(changed, "shape", None) != logits.shape:
             raise ValueError(

@@ -7,13 +7,15 @@ import numpy as np
 
 from zoo.checks import require_flag
 from zoo.data.arguments import require_verbose
-from zoo.generation.asking import processors_of
+from zoo.generation.asking import processors_of, vocabulary_of
 from zoo.generation.checks import check_seed, check_whole
 from zoo.generation.contrastive import Contrastive
 from zoo.generation.names import KINDS, NUMBERS, get_sampler
 from zoo.generation.past import Processing
+from zoo.generation.processors import ForcedEnd
 from zoo.generation.samplers import Beam, Sampler
 from zoo.generation.speculation import check_draft
+from zoo.generation.usual import with_usual
 
 OURS = {  # by the names of others, what to pass here
     "max_length": "max_new_tokens, which does not count the prompt",
@@ -56,6 +58,7 @@ class Request:
         processors: a tuple of `zoo.generation.processors.Processor`.
         return_scores: bool, whether numbers of each token are returned.
         draft: `"prompt"` or a task that guesses tokens; None for none.
+        force_end: bool, whether the last of `max_new_tokens` must end the text.
     """
 
     max_new_tokens: int
@@ -69,6 +72,7 @@ class Request:
     processors: tuple = ()
     return_scores: bool = False
     draft: object = None
+    force_end: bool = False
 
     @classmethod
     def make(cls, task, *, sampler, seed, stop, others, caller="generate", **arguments):
@@ -80,7 +84,9 @@ class Request:
             others: a dict of arguments by other libraries' names.
             caller: str, which method was called.
         """
-        others = dict(others)
+        others = with_usual(task.usual_request, sampler, others)
+        force_end = others.pop("force_end", None) or False
+        require_flag("force_end", force_end)
         if "num_return_sequences" in others:
             arguments["num_return"] = others.pop("num_return_sequences")
         sampler = sampler_of(sampler, task.sampler, others)
@@ -102,12 +108,20 @@ class Request:
         if arguments.get("draft") is not None:
             check_draft(arguments["draft"], task, sampler, arguments.get("num_return", 1))
             arguments["batch_size"] = 1  # texts take different numbers of steps
-        return cls(sampler=sampler, **arguments)
+        found = cls(sampler=sampler, force_end=force_end, **arguments)
+        for processor in found.own_processors:
+            processor.check(vocabulary_of(task))
+        return found
+
+    @property
+    def own_processors(self):
+        """Those that its other numbers decide."""
+        return (ForcedEnd(self.max_new_tokens),) if self.force_end else ()
 
     @property
     def processing(self):
         """All that is asked of a token beside its likelihood, in order."""
-        processors = (*self.sampler.processors, *self.processors)
+        processors = (*self.sampler.processors, *self.processors, *self.own_processors)
         return Processing(tuple(sorted(processors, key=lambda processor: processor.order)))
 
     def seeds(self, num_prompts):

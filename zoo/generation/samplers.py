@@ -40,14 +40,14 @@ class Sampler:
 
     def __init__(
         self,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        min_p=None,
-        repetition_penalty=1.0,
-        typical_p=None,
-        eta_cutoff=None,
-    ):
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        repetition_penalty: float = 1.0,
+        typical_p: float | None = None,
+        eta_cutoff: float | None = None,
+    ) -> None:
         rule = "at least 0 and finite (0 is greedy)"
         check_number("temperature", temperature, rule, lambda t: 0 <= t < np.inf)
         if top_k is not None:
@@ -156,13 +156,21 @@ class Beam:
             https://arxiv.org/abs/1610.02424
         diversity: float, at least 0: what a token's log-probability is lowered by in the choice of
             a group for each time that a group before it chose it. Scores stay as they are.
+        length_offset: int, at least 0, the 5 of the score. transformers has 0.
 
     Raises:
         TypeError: if an argument is not a number.
         ValueError: if a number is outside its range.
     """
 
-    def __init__(self, width=5, length_penalty=0.6, groups=1, diversity=0.5):
+    def __init__(
+        self,
+        width: int = 5,
+        length_penalty: float = 0.6,
+        groups: int = 1,
+        diversity: float = 0.5,
+        length_offset: int = 5,
+    ) -> None:
         check_whole("width", width)
         rule = "at least 0"
         check_number("length_penalty", length_penalty, rule, lambda p: 0 <= p < float("inf"))
@@ -170,10 +178,12 @@ class Beam:
         check_number("diversity", diversity, rule, lambda d: 0 <= d < float("inf"))
         if width % groups:
             raise ValueError(f"groups must divide the beam's width, {width}; got {groups}.")
+        check_whole("length_offset", length_offset, least=0)
         self.width = int(width)
         self.length_penalty = float(length_penalty)
         self.groups = int(groups)
         self.diversity = float(diversity)
+        self.length_offset = int(length_offset)
 
     cache_grows = True
 
@@ -204,6 +214,7 @@ class Beam:
         """What its computation reads, as arrays; see `zoo.generation.Decoder.start`."""
         return {
             "length_penalty": np.array(self.length_penalty, "float32"),
+            "length_offset": np.array(self.length_offset, "float32"),
             "diversity": np.array(self.diversity, "float32"),
             "num_return": np.array(request.num_return, "int32"),
             "max_new_tokens": np.array(request.max_new_tokens, "int32"),
@@ -231,7 +242,7 @@ class Beam:
 
     def _found(self, decoding, request):
         asked = request.num_return, request.max_new_tokens
-        return best(decoding.outcomes(), self.length_penalty, *asked)
+        return best(decoding.outcomes(), self.length_penalty, *asked, self.length_offset)
 
     def __repr__(self):
         groups = f", groups={self.groups}, diversity={self.diversity!r}" if self.groups > 1 else ""

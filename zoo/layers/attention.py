@@ -1,5 +1,7 @@
 """Multi-head attention: one layer for self, cross, grouped-query, causal and cached use."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -10,6 +12,7 @@ from zoo.layers.dense import Dense, as_rows
 from zoo.layers.grouped_heads import fold, fold_rows, unfold
 from zoo.layers.shared_context import gather_by_context
 from zoo.layers.watching import show
+from zoo.ranges import POSITIVE, RATE, SIZE, Boolean, Instance
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -67,24 +70,40 @@ class MultiHeadAttention(Layer):
         ValueError: if the head counts do not divide, or a call argument does not fit.
     """
 
+    rank = 3
+    arguments = Layer.arguments | {
+        "num_heads": SIZE,
+        "num_kv_heads": SIZE,
+        "head_dim": SIZE,
+        "causal": Boolean(),
+        "window": SIZE,
+        "position": Instance(keras.layers.Layer, "layer"),
+        "query_norm": Instance(keras.layers.Layer, "layer"),
+        "key_norm": Instance(keras.layers.Layer, "layer"),
+        "dropout": RATE,
+        "use_bias": Boolean(),
+        "output_bias": Boolean(),
+        "scale": POSITIVE,
+    }
+
     def __init__(
         self,
-        num_heads,
-        num_kv_heads=None,
-        head_dim=None,
-        causal=False,
-        window=None,
-        position=None,
-        query_norm=None,
-        key_norm=None,
-        dropout=0.0,
-        use_bias=True,
-        output_bias=None,
-        scale=None,
-        kernel_initializer="glorot_uniform",
-        output_initializer=None,
+        num_heads: int,
+        num_kv_heads: int | None = None,
+        head_dim: int | None = None,
+        causal: bool = False,
+        window: int | None = None,
+        position: keras.layers.Layer | None = None,
+        query_norm: keras.layers.Layer | None = None,
+        key_norm: keras.layers.Layer | None = None,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        output_bias: bool | None = None,
+        scale: float | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        output_initializer: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.num_kv_heads = num_kv_heads or num_heads
@@ -148,14 +167,14 @@ class MultiHeadAttention(Layer):
 
     def call(
         self,
-        x,
-        context=None,
-        padding_mask=None,
-        attention_mask=None,
-        cache=None,
-        start=0,
-        training=None,
-    ):
+        x: Any,
+        context: Any = None,
+        padding_mask: Any = None,
+        attention_mask: Any = None,
+        cache: Any = None,
+        start: Any = 0,
+        training: bool | None = None,
+    ) -> Any:
         cache = opened(cache)
         self._check_context(context, cache)
         if self.is_cross:
@@ -212,12 +231,10 @@ class MultiHeadAttention(Layer):
         return ops.zeros(shape, dtype), ops.zeros(shape, dtype)
 
     def _project(self, x, start):
-        query_dim, kv_dim = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
-        rows = self.qkv(as_rows(x))
-        # On PyTorch, ops.split of a list would wait for the GPU.
-        query = self._split_heads(rows[:, :query_dim], self.num_heads, x)
-        key = self._split_heads(rows[:, query_dim : query_dim + kv_dim], self.num_kv_heads, x)
-        value = self._split_heads(rows[:, query_dim + kv_dim :], self.num_kv_heads, x)
+        query, key, value = self._parts(self.qkv(as_rows(x)))
+        query = self._split_heads(query, self.num_heads, x)
+        key = self._split_heads(key, self.num_kv_heads, x)
+        value = self._split_heads(value, self.num_kv_heads, x)
         if self.query_norm is not None:
             query = self.query_norm(query)
         if self.key_norm is not None:
@@ -276,10 +293,19 @@ class MultiHeadAttention(Layer):
             probabilities = self.probability_dropout(probabilities, training=True)
         return ops.einsum("bhqk,bkhd->bqhd", probabilities, value)
 
+    def _parts(self, rows):
+        """Queries, keys and values, which are projected at once."""
+        if self.num_kv_heads == self.num_heads:
+            return ops.split(rows, 3, axis=-1)
+        query_dim, kv_dim = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
+        ends = query_dim, query_dim + kv_dim
+        # On PyTorch, ops.split of a list would wait for the GPU.
+        return rows[:, : ends[0]], rows[:, ends[0] : ends[1]], rows[:, ends[1] :]
+
     def _split_heads(self, projected, num_heads, x):
         """Projected rows of `x` to `(batch, length, num_heads, head_dim)`."""
-        length = x.shape[1] if x.shape[1] is not None else -1
-        return ops.reshape(projected, (ops.shape(x)[0], length, num_heads, self.head_dim))
+        batch_size, length = ops.shape(x)[:2]  # which -1 would not find where there are no rows
+        return ops.reshape(projected, (batch_size, length, num_heads, self.head_dim))
 
     def compute_output_spec(self, x, *args, cache=None, **kwargs):
         output = keras.KerasTensor(x.shape, dtype=self.compute_dtype)

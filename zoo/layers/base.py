@@ -1,8 +1,11 @@
 """Layers that can be written down."""
 
 import inspect
+from types import MappingProxyType
 
 import keras
+
+from zoo.ranges import check_declared
 
 KERAS_ARGUMENTS = frozenset(inspect.signature(keras.layers.Layer.__init__).parameters)
 
@@ -12,12 +15,26 @@ class Layer(keras.layers.Layer):
 
     Keras writes numbers, strings and lists down by itself. Here initializers, activations, dtype
     policies and other layers may be among them, so that no subclass needs a `get_config`.
+
+    Attributes:
+        arguments: `{name: what it may be}` of the constructor's, by `zoo.ranges`; a value that is
+            something else is refused before anything is made.
+        rank: int, how many axes its first input has; None for any.
     """
+
+    arguments = MappingProxyType({})
+    rank = None
 
     def __new__(cls, *args, **kwargs):
         instance = super().__new__(cls, *args, **kwargs)
-        object.__setattr__(instance, "_arguments", bound_arguments(instance, args, kwargs))
+        arguments = bound_arguments(instance, args, kwargs)
+        check_declared(cls, arguments)
+        object.__setattr__(instance, "_arguments", arguments)
         return instance
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.input_spec = keras.layers.InputSpec(ndim=self.rank, min_ndim=1)
 
     def __call__(self, *args, **kwargs):
         if kwargs.get("cache") is not None:  # Keras would cast it to the compute dtype

@@ -1,9 +1,13 @@
 """The Transformer block, put together from the layers that it is given."""
 
+from typing import Any
+
 import keras
 
+from zoo.backends.recomputing import recomputable
 from zoo.layers.base import Layer, opened
 from zoo.layers.watching import show
+from zoo.ranges import POSITIVE, RATE, Boolean, Choice, Instance
 
 NORMS = {"layer": keras.layers.LayerNormalization, "rms": keras.layers.RMSNormalization}
 
@@ -48,20 +52,29 @@ class TransformerBlock(Layer):
         ValueError: an unknown norm; a context that nothing reads, or none where one is read.
     """
 
+    rank = 3
+    arguments = Layer.arguments | {
+        "attention": Instance(keras.layers.Layer, "layer"),
+        "feed_forward": Instance(keras.layers.Layer, "layer"),
+        "cross_attention": Instance(keras.layers.Layer, "layer"),
+        "pre_norm": Boolean(),
+        "norm": Choice(*NORMS),
+        "norm_epsilon": POSITIVE,
+        "dropout": RATE,
+    }
+
     def __init__(
         self,
-        attention,
-        feed_forward,
-        cross_attention=None,
-        pre_norm=True,
-        norm="layer",
-        norm_epsilon=1e-5,
-        dropout=0.0,
+        attention: keras.layers.Layer,
+        feed_forward: keras.layers.Layer,
+        cross_attention: keras.layers.Layer | None = None,
+        pre_norm: bool = True,
+        norm: str = "layer",
+        norm_epsilon: float = 1e-5,
+        dropout: float = 0.0,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
-        if norm not in NORMS:
-            raise ValueError(f"norm must be one of {sorted(NORMS)}; got {norm!r}.")
         self.attention = attention
         self.feed_forward = feed_forward
         self.cross_attention = cross_attention
@@ -90,17 +103,18 @@ class TransformerBlock(Layer):
         self.feed_forward_norm.build(x_shape)
         self.feed_forward.build(x_shape)
 
+    @recomputable
     def call(
         self,
-        x,
-        context=None,
-        padding_mask=None,
-        context_padding_mask=None,
-        attention_mask=None,
-        cache=None,
-        start=0,
-        training=None,
-    ):
+        x: Any,
+        context: Any = None,
+        padding_mask: Any = None,
+        context_padding_mask: Any = None,
+        attention_mask: Any = None,
+        cache: Any = None,
+        start: Any = 0,
+        training: bool | None = None,
+    ) -> Any:
         cache = None if cache is None else dict(opened(cache))
         self._check_context(context is not None, cache)
         entered = x
@@ -178,8 +192,14 @@ class ParallelBlock(TransformerBlock):
     """
 
     def __init__(
-        self, attention, feed_forward, norm="layer", norm_epsilon=1e-5, dropout=0.0, **kwargs
-    ):
+        self,
+        attention: keras.layers.Layer,
+        feed_forward: keras.layers.Layer,
+        norm: str = "layer",
+        norm_epsilon: float = 1e-5,
+        dropout: float = 0.0,
+        **kwargs,
+    ) -> None:
         super().__init__(
             attention,
             feed_forward,
@@ -192,7 +212,16 @@ class ParallelBlock(TransformerBlock):
     def build(self, x_shape):  # Keras wants an argument of `call` for each shape
         super().build(x_shape)
 
-    def call(self, x, padding_mask=None, attention_mask=None, cache=None, start=0, training=None):
+    @recomputable
+    def call(
+        self,
+        x: Any,
+        padding_mask: Any = None,
+        attention_mask: Any = None,
+        cache: Any = None,
+        start: Any = 0,
+        training: bool | None = None,
+    ) -> Any:
         cache = None if cache is None else dict(opened(cache))
         attended = self.attention(
             self.attention_norm(x),

@@ -40,7 +40,7 @@ class Dense(Quantized, KeepsAdapters, keras.layers.Dense):
             if self.lora_enabled:
                 x = x + backend.product(inputs, ops.cast(self._adapter(), x.dtype))
         if self.bias is not None:
-            x = x + ops.convert_to_tensor(self.bias)
+            x = ops.add(x, self.bias)  # on TensorFlow a BiasAdd, which `+` is not
         return x if self.activation is None else self.activation(x)
 
 

@@ -1,6 +1,7 @@
 """Embedding tables that learn the same on every backend."""
 
 from types import MappingProxyType
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,9 +11,10 @@ from zoo.layers import quantized
 from zoo.layers.adapters import KeepsAdapters
 from zoo.layers.base import Layer
 from zoo.layers.quantized import Quantized
+from zoo.ranges import POSITIVE, Boolean
 
 
-def take_rows(table, ids):
+def take_rows(table: Any, ids: Any) -> Any:
     """The rows of `table` that `ids` name, with a gradient of the table's own shape.
 
     Args:
@@ -32,12 +34,16 @@ class TokenEmbedding(Quantized, KeepsAdapters, keras.layers.ReversibleEmbedding)
     matrices = MappingProxyType({"embeddings": "_embeddings"})
     rows_are_outputs = True
 
+    def __init__(self, *args: Any, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.input_spec = keras.layers.InputSpec(min_ndim=0)
+
     @property
     def embeddings(self):
         """The table, `(input_dim, output_dim)`."""
         return super().embeddings if self.quantization_mode is None else self.floats("embeddings")
 
-    def call(self, inputs, reverse=False, training=None):
+    def call(self, inputs: Any, reverse: bool = False, training: bool | None = None) -> Any:
         if reverse:
             return self._logits(inputs, training)
         if keras.backend.is_float_dtype(inputs.dtype):  # Keras on JAX, where floatx is bfloat16
@@ -87,7 +93,12 @@ class TiedHead(Layer):
         hidden: `(..., hidden_dim)`; the result is `(..., vocab_size)`.
     """
 
-    def __init__(self, table, scale=1.0, use_bias=False, **kwargs):
+    arguments = Layer.arguments | {
+        "scale": POSITIVE,
+        "use_bias": Boolean(),
+    }
+
+    def __init__(self, table: Any, scale: float = 1.0, use_bias: bool = False, **kwargs) -> None:
         super().__init__(**kwargs)
         self.table = table
         self.scale = scale
@@ -111,7 +122,7 @@ class TiedHead(Layer):
     def quantized_call(self, *args, **kwargs):
         return self.call(*args, **kwargs)
 
-    def call(self, hidden):
+    def call(self, hidden: Any) -> Any:
         logits = self.table(hidden * self.scale, reverse=True)
         return logits if self.bias is None else logits + ops.cast(self.bias, logits.dtype)
 

@@ -1,5 +1,7 @@
 """What encoders add to the Transformer block: segments, and ways from positions to a result."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,6 +10,7 @@ from zoo.layers.dense import Dense, as_rows
 from zoo.layers.embedding import take_rows
 from zoo.layers.feedforward import get_activation
 from zoo.layers.initializers import Normal
+from zoo.ranges import POSITIVE, SIZE
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -27,7 +30,12 @@ class SegmentEmbedding(Layer):
         `(1 or batch, 1 or length, hidden_dim)`, to be added to `x`.
     """
 
-    def __init__(self, num_segments=2, initializer="uniform", **kwargs):
+    rank = 3
+    arguments = Layer.arguments | {
+        "num_segments": SIZE,
+    }
+
+    def __init__(self, num_segments: int = 2, initializer: Any = "uniform", **kwargs) -> None:
         super().__init__(**kwargs)
         self.num_segments = num_segments
         self.initializer = keras.initializers.get(initializer)
@@ -38,7 +46,7 @@ class SegmentEmbedding(Layer):
             shape=shape, initializer=self.initializer, name="embeddings"
         )
 
-    def call(self, x, segment_ids=None):
+    def call(self, x: Any, segment_ids: Any = None) -> Any:
         table = ops.cast(self.embeddings, self.compute_dtype)
         return table[None, :1] if segment_ids is None else take_rows(table, segment_ids)
 
@@ -60,14 +68,16 @@ class Pooler(Layer):
         hidden: `(batch, length, hidden_dim)`; the result is `(batch, hidden_dim)`.
     """
 
-    def __init__(self, activation="tanh", **kwargs):
+    rank = 3
+
+    def __init__(self, activation: str = "tanh", **kwargs) -> None:
         super().__init__(**kwargs)
         self.activation = activation
 
     def build(self, hidden_shape):
         self.dense = _dense(self, hidden_shape[-1], hidden_shape)
 
-    def call(self, hidden):
+    def call(self, hidden: Any) -> Any:
         return get_activation(self.activation)(self.dense(hidden[:, 0]))
 
     def compute_output_spec(self, hidden):
@@ -88,7 +98,9 @@ class MeanPooling(Layer):
         `(batch, hidden_dim)`; zeros for a row without real tokens.
     """
 
-    def call(self, hidden, padding_mask=None):
+    rank = 3
+
+    def call(self, hidden: Any, padding_mask: Any = None) -> Any:
         states = ops.cast(hidden, "float32")  # float16 has no room for sums
         if padding_mask is None:
             return ops.cast(ops.mean(states, axis=1), hidden.dtype)
@@ -115,7 +127,9 @@ class LastToken(Layer):
         `(batch, hidden_dim)`.
     """
 
-    def call(self, hidden, padding_mask=None):
+    rank = 3
+
+    def call(self, hidden: Any, padding_mask: Any = None) -> Any:
         if padding_mask is None:
             return hidden[:, -1]
         last = ops.sum(ops.cast(padding_mask, "int32"), axis=1) - 1
@@ -138,7 +152,9 @@ class TakePositions(Layer):
         `(batch, count or length, hidden_dim)`.
     """
 
-    def call(self, hidden, positions=None):
+    rank = 3
+
+    def call(self, hidden: Any, positions: Any = None) -> Any:
         if positions is None:
             return hidden
         return ops.take_along_axis(hidden, ops.cast(positions, "int32")[:, :, None], axis=1)
@@ -163,7 +179,11 @@ class PredictionTransform(Layer):
         hidden: `(batch, length, hidden_dim)`; the result has the same shape.
     """
 
-    def __init__(self, activation="gelu", norm_epsilon=1e-12, **kwargs):
+    arguments = Layer.arguments | {
+        "norm_epsilon": POSITIVE,
+    }
+
+    def __init__(self, activation: str = "gelu", norm_epsilon: float = 1e-12, **kwargs) -> None:
         super().__init__(**kwargs)
         self.activation = activation
         self.norm_epsilon = norm_epsilon
@@ -175,7 +195,7 @@ class PredictionTransform(Layer):
         )
         self.norm.build(hidden_shape)
 
-    def call(self, hidden):
+    def call(self, hidden: Any) -> Any:
         rows = get_activation(self.activation)(self.dense(as_rows(hidden)))
         return self.norm(ops.reshape(rows, ops.shape(hidden)))
 
@@ -190,7 +210,7 @@ class Bias(Layer):
     def build(self, x_shape):
         self.bias = self.add_weight(shape=(x_shape[-1],), initializer="zeros", name="bias")
 
-    def call(self, x):
+    def call(self, x: Any) -> Any:
         return x + ops.cast(self.bias, x.dtype)
 
 

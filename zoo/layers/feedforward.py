@@ -1,15 +1,18 @@
 """The position-wise half of a Transformer block."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from zoo.backends import backend
 from zoo.layers.base import Layer
 from zoo.layers.dense import Dense, as_rows
+from zoo.ranges import SIZE, Boolean
 
 
 @keras.saving.register_keras_serializable("zoo")
-def gelu_tanh(x):
+def gelu_tanh(x: Any) -> Any:
     """GELU by its tanh approximation, which GPT-2 uses everywhere.
 
     Hendrycks and Gimpel, 2016, https://arxiv.org/abs/1606.08415
@@ -58,15 +61,20 @@ class FeedForward(Layer):
         x: `(batch, length, hidden_dim)`; the result has the same shape.
     """
 
+    arguments = Layer.arguments | {
+        "mlp_dim": SIZE,
+        "use_bias": Boolean(),
+    }
+
     def __init__(
         self,
-        mlp_dim,
-        activation="relu",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        output_initializer=None,
+        mlp_dim: int,
+        activation: str = "relu",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        output_initializer: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.mlp_dim = mlp_dim
         self.activation = get_activation(activation)
@@ -90,7 +98,7 @@ class FeedForward(Layer):
         layer.build(input_shape)
         return layer
 
-    def call(self, x):
+    def call(self, x: Any) -> Any:
         rows = self.outer(backend.recompute(self.activate, self.inner(as_rows(x))))
         return ops.reshape(rows, ops.shape(x))
 
@@ -114,7 +122,9 @@ class GatedFeedForward(FeedForward):
         activation, use_bias and others: those of `FeedForward`.
     """
 
-    def __init__(self, mlp_dim, activation="gelu_tanh", use_bias=False, **kwargs):
+    def __init__(
+        self, mlp_dim: int, activation: str = "gelu_tanh", use_bias: bool = False, **kwargs
+    ) -> None:
         super().__init__(mlp_dim, activation=activation, use_bias=use_bias, **kwargs)
 
     def build(self, x_shape):
@@ -131,5 +141,7 @@ class GatedFeedForward(FeedForward):
 class SwiGLU(GatedFeedForward):
     """A `GatedFeedForward` whose gate is `silu`."""
 
-    def __init__(self, mlp_dim, activation="silu", use_bias=False, **kwargs):
+    def __init__(
+        self, mlp_dim: int, activation: str = "silu", use_bias: bool = False, **kwargs
+    ) -> None:
         super().__init__(mlp_dim, activation=activation, use_bias=use_bias, **kwargs)

@@ -10,20 +10,22 @@ def fold(query, groups):
     """
     if groups == 1:
         return query
-    batch_size, (num_heads, head_dim) = ops.shape(query)[0], query.shape[2:]
+    (batch_size, length), (num_heads, head_dim) = ops.shape(query)[:2], query.shape[2:]
     heads = num_heads // groups
-    query = ops.reshape(query, (batch_size, -1, heads, groups, head_dim))
-    return ops.reshape(ops.transpose(query, (0, 3, 1, 2, 4)), (batch_size, -1, heads, head_dim))
+    query = ops.reshape(query, (batch_size, length, heads, groups, head_dim))
+    query = ops.transpose(query, (0, 3, 1, 2, 4))
+    return ops.reshape(query, (batch_size, groups * length, heads, head_dim))
 
 
 def unfold(attended, groups):
     """The way back from `fold`."""
     if groups == 1:
         return attended
-    batch_size, (heads, head_dim) = ops.shape(attended)[0], attended.shape[2:]
-    attended = ops.reshape(attended, (batch_size, groups, -1, heads, head_dim))
+    (batch_size, length), (heads, head_dim) = ops.shape(attended)[:2], attended.shape[2:]
+    length = length // groups
+    attended = ops.reshape(attended, (batch_size, groups, length, heads, head_dim))
     attended = ops.transpose(attended, (0, 2, 3, 1, 4))
-    return ops.reshape(attended, (batch_size, -1, heads * groups, head_dim))
+    return ops.reshape(attended, (batch_size, length, heads * groups, head_dim))
 
 
 def fold_rows(scores, groups, query_length):

@@ -1,12 +1,16 @@
 """Cross-entropy through a tied head, without the logits of all tokens in memory."""
 
+from typing import Any
+
 from keras import ops
 
 from zoo.backends import backend
 from zoo.backends.head_gradients import fold, logits_of, read
 
 
-def head_cross_entropy(hidden, table, labels, sample_weight, training=True):
+def head_cross_entropy(
+    hidden: Any, table: Any, labels: Any, sample_weight: Any, training: bool = True
+) -> Any:
     """The nats of labels under `softmax(hidden @ table.T)`, and how many are the likeliest token.
 
     Tokens go through the head in chunks of a bounded size. In training the gradients of a chunk

@@ -1,10 +1,12 @@
 """The loss of language models: nats per real token."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 
-def token_nats(labels, logits):
+def token_nats(labels: Any, logits: Any) -> Any:
     """`-log softmax(logits)[label]`, by gathering the label's logit.
 
     A one-hot of the vocabulary, as `keras.losses` uses on some backends, costs as much as the
@@ -22,7 +24,7 @@ def token_nats(labels, logits):
     return ops.logsumexp(logits, axis=-1) - label_logit[..., 0]
 
 
-def is_likeliest(labels, logits):
+def is_likeliest(labels: Any, logits: Any) -> Any:
     """Whether no token has a larger logit than the label: float32 `(...)`, 0 or 1."""
     label_logit = ops.take_along_axis(logits, ops.cast(labels, "int32")[..., None], axis=-1)
     return ops.cast(label_logit[..., 0] >= ops.max(logits, axis=-1), "float32")
@@ -38,9 +40,11 @@ class TokenCrossEntropy(keras.losses.Loss):
         sample_weight: `(batch, length)`, 0 for padding; None for all ones.
     """
 
-    def __init__(self, reduction="mean_with_sample_weight", name="token_cross_entropy"):
+    def __init__(
+        self, reduction: str = "mean_with_sample_weight", name: str = "token_cross_entropy"
+    ) -> None:
         # Keras casts even the labels to the loss's dtype, which must hold any of them.
         super().__init__(name=name, reduction=reduction, dtype="float32")
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         return token_nats(y_true, y_pred)

@@ -1,9 +1,13 @@
 """Pure functions that make boolean attention masks. True means "may be attended to"."""
 
+from typing import Any
+
 from keras import ops
 
 
-def causal_mask(query_length, key_length, start=0, window=None):
+def causal_mask(
+    query_length: int, key_length: int, start: Any = 0, window: int | None = None
+) -> Any:
     """Let each query see its own position and everything before it.
 
     Args:
@@ -23,12 +27,12 @@ def causal_mask(query_length, key_length, start=0, window=None):
     return mask
 
 
-def padding_mask_to_attention(padding_mask):
+def padding_mask_to_attention(padding_mask: Any) -> Any:
     """`(batch, key_length)`, True or nonzero for real tokens, to `(batch, 1, 1, key_length)`."""
     return ops.cast(padding_mask, "bool")[:, None, None, :]
 
 
-def combine_masks(*masks):
+def combine_masks(*masks) -> Any:
     """The logical "and" of the masks that are not None; None when there are none."""
     combined = None
     for mask in masks:
@@ -37,7 +41,7 @@ def combine_masks(*masks):
     return combined
 
 
-def open_empty_rows(mask):
+def open_empty_rows(mask: Any) -> Any:
     """Let a query that may see nothing see everything.
 
     A softmax over nothing is 0/0: backends answer it with NaN, zeros or a mean. Such a query is

@@ -7,6 +7,7 @@ for a `bias` on the scores.
 """
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -14,6 +15,7 @@ from keras import ops
 from zoo.layers import masks
 from zoo.layers.base import Layer
 from zoo.layers.embedding import TokenEmbedding
+from zoo.ranges import POSITIVE, SIZE, Boolean
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -37,7 +39,12 @@ class PositionEmbedding(Layer):
         ValueError: if `length` is more than `max_length`.
     """
 
-    def __init__(self, max_length, initializer="uniform", **kwargs):
+    rank = 3
+    arguments = Layer.arguments | {
+        "max_length": SIZE,
+    }
+
+    def __init__(self, max_length: int, initializer: Any = "uniform", **kwargs) -> None:
         super().__init__(**kwargs)
         self.max_length = max_length
         self.initializer = keras.initializers.get(initializer)
@@ -47,7 +54,7 @@ class PositionEmbedding(Layer):
             shape=(self.max_length, x_shape[-1]), initializer=self.initializer, name="embeddings"
         )
 
-    def call(self, x, start=0):
+    def call(self, x: Any, start: Any = 0) -> Any:
         length = x.shape[1] if x.shape[1] is not None else ops.shape(x)[1]
         check_length(length, self.max_length)
         table = ops.cast(self.embeddings, self.compute_dtype)
@@ -83,7 +90,12 @@ class SinusoidalPositions(Layer):
         ValueError: if `hidden_dim` is odd.
     """
 
-    def __init__(self, base=10_000, interleaved=True, **kwargs):
+    arguments = Layer.arguments | {
+        "base": POSITIVE,
+        "interleaved": Boolean(),
+    }
+
+    def __init__(self, base: float = 10_000, interleaved: bool = True, **kwargs) -> None:
         super().__init__(**kwargs)
         self.base = base
         self.interleaved = interleaved
@@ -96,7 +108,7 @@ class SinusoidalPositions(Layer):
             )
         require_even(self, x_shape[-1], "hidden_dim", x_shape)
 
-    def call(self, x, start=0):
+    def call(self, x: Any, start: Any = 0) -> Any:
         position = ops.cast(masks.positions(start, ops.shape(x)[1]), "float32")
         angle = position[:, :, None] * frequencies(x.shape[-1], self.base)
         # (1 or batch, length, d/2, 2), or 2 before d/2
@@ -140,7 +152,11 @@ class ALiBi(AttentionPosition):
         num_heads: int, the number of query heads.
     """
 
-    def __init__(self, num_heads, **kwargs):
+    arguments = Layer.arguments | {
+        "num_heads": SIZE,
+    }
+
+    def __init__(self, num_heads: int, **kwargs) -> None:
         super().__init__(**kwargs)
         self.num_heads = num_heads
 
@@ -172,7 +188,21 @@ class RelativePositionBias(AttentionPosition):
         bidirectional: bool, whether keys after the query have buckets of their own (encoders).
     """
 
-    def __init__(self, num_heads, num_buckets=32, max_distance=128, bidirectional=True, **kwargs):
+    arguments = Layer.arguments | {
+        "num_heads": SIZE,
+        "num_buckets": SIZE,
+        "max_distance": SIZE,
+        "bidirectional": Boolean(),
+    }
+
+    def __init__(
+        self,
+        num_heads: int,
+        num_buckets: int = 32,
+        max_distance: int = 128,
+        bidirectional: bool = True,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.num_buckets = num_buckets

@@ -1,6 +1,7 @@
 """LSTM layers, by the fastest kernel of each backend."""
 
 from types import MappingProxyType
+from typing import Any
 
 import keras
 from keras import ops
@@ -8,6 +9,7 @@ from keras import ops
 from zoo.backends import backend
 from zoo.layers.base import Layer
 from zoo.layers.quantized import Quantized
+from zoo.ranges import RATE, SEED, SIZE, Choice
 
 HELD = 1e4  # a gate of this is 1, and of its negative 0, in every dtype
 GATES = {
@@ -53,19 +55,25 @@ class LSTMLayer(Quantized, Layer):
         ValueError: an unknown gate.
     """
 
+    rank = 3
+    arguments = Layer.arguments | {
+        "units": SIZE,
+        "weight_dropout": RATE,
+        "seed": SEED,
+        "gate": Choice(*GATES),
+    }
+
     def __init__(
         self,
-        units,
-        weight_dropout=0.0,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        seed=None,
-        gate="sigmoid",
+        units: int,
+        weight_dropout: float = 0.0,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        seed: int | None = None,
+        gate: str = "sigmoid",
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
-        if gate not in GATES:
-            raise ValueError(f"gate must be one of {', '.join(GATES)}; got {gate!r}.")
         self.units = units
         self.weight_dropout = weight_dropout
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -89,7 +97,9 @@ class LSTMLayer(Quantized, Layer):
             shape=(4 * self.units,), initializer=forget_gate_open, name="bias"
         )
 
-    def call(self, x, state=None, padding_mask=None, training=False):
+    def call(
+        self, x: Any, state: Any = None, padding_mask: Any = None, training: bool = False
+    ) -> Any:
         kernel, recurrent_kernel = self.floats("kernel"), self.floats("recurrent_kernel")
         bias = ops.cast(self.bias, self.compute_dtype)
         if training and self.weight_dropout:
@@ -134,16 +144,19 @@ class BidirectionalLSTM(Layer):
         then those of the backward one.
     """
 
+    rank = 3
+    arguments = LSTMLayer.arguments
+
     def __init__(
         self,
-        units,
-        weight_dropout=0.0,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        seed=None,
-        gate="sigmoid",
+        units: int,
+        weight_dropout: float = 0.0,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        seed: int | None = None,
+        gate: str = "sigmoid",
         **kwargs,
-    ):
+    ) -> None:
         super().__init__(**kwargs)
         self.units = units
         self.weight_dropout = weight_dropout
@@ -169,7 +182,7 @@ class BidirectionalLSTM(Layer):
         self.forward_lstm.build(x_shape)
         self.backward_lstm.build(x_shape)
 
-    def call(self, x, padding_mask=None, training=False):
+    def call(self, x: Any, padding_mask: Any = None, training: bool = False) -> Any:
         forward, _ = self.forward_lstm(x, padding_mask=padding_mask, training=training)
         flipped_mask = None if padding_mask is None else ops.flip(padding_mask, axis=1)
         backward, _ = self.backward_lstm(

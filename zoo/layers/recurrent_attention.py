@@ -1,5 +1,7 @@
 """Attention as recurrent decoders had it first, and a decoder that is made with it."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -9,6 +11,7 @@ from zoo.layers.dense import Dense
 from zoo.layers.recurrent import LSTMLayer, symbolic_state
 from zoo.layers.recurrent_dropout import LockedDropout
 from zoo.layers.shared_context import gather_by_context
+from zoo.ranges import RATE, SIZE, Choice
 
 ATTENTIONS = ("luong", "bahdanau", None)
 
@@ -33,7 +36,12 @@ class LuongAttention(Layer):
         The mean of the memory by the scores' softmax, `(batch, length, dim)`.
     """
 
-    def __init__(self, units, **kwargs):
+    rank = 3
+    arguments = Layer.arguments | {
+        "units": SIZE,
+    }
+
+    def __init__(self, units: int, **kwargs) -> None:
         super().__init__(**kwargs)
         self.units = units
         self.key = Dense(units, use_bias=False, dtype=self.dtype_policy, name="key")
@@ -48,7 +56,7 @@ class LuongAttention(Layer):
     def scores(self, query, keys):
         return ops.matmul(query, ops.transpose(keys, (0, 2, 1)))
 
-    def call(self, query, keys, memory, padding_mask=None):
+    def call(self, query: Any, keys: Any, memory: Any, padding_mask: Any = None) -> Any:
         batch_size, length = ops.shape(query)[:2]
         query = gather_by_context(query, keys)
         scores = ops.cast(self.scores(query, keys), "float32")
@@ -73,7 +81,7 @@ class BahdanauAttention(LuongAttention):
     memory.
     """
 
-    def __init__(self, units, **kwargs):
+    def __init__(self, units: int, **kwargs) -> None:
         super().__init__(units, **kwargs)
         self.query = Dense(units, dtype=self.dtype_policy, name="query")
         self.score = Dense(1, use_bias=False, dtype=self.dtype_policy, name="score")
@@ -119,11 +127,24 @@ class RecurrentDecoder(Layer):
         ValueError: an unknown attention.
     """
 
-    def __init__(self, num_layers, units, attention="luong", dropout=0.0, gate="sigmoid", **kwargs):
-        if attention not in ATTENTIONS:
-            raise ValueError(
-                f"attention must be one of {', '.join(map(repr, ATTENTIONS))}; got {attention!r}."
-            )
+    rank = 3
+    arguments = Layer.arguments | {
+        "num_layers": SIZE,
+        "units": SIZE,
+        "attention": Choice(*ATTENTIONS),
+        "dropout": RATE,
+        "gate": LSTMLayer.arguments["gate"],
+    }
+
+    def __init__(
+        self,
+        num_layers: int,
+        units: int,
+        attention: str | None = "luong",
+        dropout: float = 0.0,
+        gate: str = "sigmoid",
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         self.units = units
         own = {"dtype": self.dtype_policy}
@@ -153,7 +174,15 @@ class RecurrentDecoder(Layer):
         """The keys of a memory: computed once, they serve every step."""
         return self.attention.project(memory)
 
-    def call(self, x, states, keys=None, memory=None, padding_mask=None, training=False):
+    def call(
+        self,
+        x: Any,
+        states: Any,
+        keys: Any = None,
+        memory: Any = None,
+        padding_mask: Any = None,
+        training: bool = False,
+    ) -> Any:
         ones = ops.ones((ops.shape(x)[0], 1, self.units), self.compute_dtype)
         masks = [self.dropping(ones, training=training) for _ in self.lstms[1:]]
         if self.attention is not None and keys is None:

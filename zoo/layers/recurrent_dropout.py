@@ -1,10 +1,13 @@
 """The dropouts that recurrence asks for."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from zoo.layers.base import Layer
 from zoo.layers.embedding import take_rows
+from zoo.ranges import RATE, SEED, SIZE
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -41,14 +44,21 @@ class WordDropout(Layer):
         The shape of `x`.
     """
 
-    def __init__(self, rate, vocab_size, seed=None, **kwargs):
+    rank = 3
+    arguments = Layer.arguments | {
+        "rate": RATE,
+        "vocab_size": SIZE,
+        "seed": SEED,
+    }
+
+    def __init__(self, rate: float, vocab_size: int, seed: int | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.rate = rate
         self.vocab_size = vocab_size
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, x, token_ids, training=False):
+    def call(self, x: Any, token_ids: Any, training: bool = False) -> Any:
         if not (training and self.rate):
             return x
         words = ops.ones((self.vocab_size, 1), self.compute_dtype)

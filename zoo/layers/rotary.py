@@ -7,12 +7,14 @@ A scaling is given in plain JSON, by its kind and the fields of the class below:
 
 import dataclasses
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from zoo.layers import masks
 from zoo.layers.positions import AttentionPosition, frequencies, require_even
+from zoo.ranges import POSITIVE, SIZE
 
 MOST = 2.0**24  # of a number of a scaling
 
@@ -39,7 +41,19 @@ class RotaryEmbedding(AttentionPosition):
             scaling that is none of these.
     """
 
-    def __init__(self, base=10_000, scaling=None, rotary_dim=None, **kwargs):
+    rank = 4
+    arguments = AttentionPosition.arguments | {
+        "base": POSITIVE,
+        "rotary_dim": SIZE,
+    }
+
+    def __init__(
+        self,
+        base: float = 10_000,
+        scaling: dict | None = None,
+        rotary_dim: int | None = None,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         self.base = base
         self.scaling = scaling_of(scaling)
@@ -48,7 +62,7 @@ class RotaryEmbedding(AttentionPosition):
     def rotate(self, x, start=0):
         return self(x, start=start)
 
-    def call(self, x, start=0):
+    def call(self, x: Any, start: Any = 0) -> Any:
         head_dim = x.shape[-1]
         dim = head_dim if self.rotary_dim is None else self.rotary_dim
         require_even(self, dim, "head_dim" if self.rotary_dim is None else "rotary_dim", x.shape)

@@ -19,9 +19,10 @@ def gather_by_context(query, context):
     """
     batch_size, num_rows = ops.shape(query)[0], ops.shape(context)[0]
     are_known = isinstance(batch_size, int) and isinstance(num_rows, int)
-    if are_known and batch_size % num_rows:
+    if are_known and num_rows and batch_size % num_rows:
         raise ValueError(
             "Each row of a context serves equally many of a batch, whose size must be a multiple "
             f"of the context's; got {batch_size} and {num_rows}."
         )
-    return ops.reshape(query, (num_rows, -1, *query.shape[2:]))
+    copies = batch_size // (max(num_rows, 1) if are_known else ops.maximum(num_rows, 1))
+    return ops.reshape(query, (num_rows, copies * ops.shape(query)[1], *query.shape[2:]))

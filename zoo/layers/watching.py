@@ -2,12 +2,15 @@
 
 import contextlib
 import threading
+from collections.abc import Iterator
+
+from zoo.backends.recomputing import recomputing
 
 _watching = threading.local()
 
 
 @contextlib.contextmanager
-def watch():
+def watch() -> Iterator:
     """`{layer: {name: tensor}}` of what the layers that are called within show.
 
     While a step is traced they are its symbols, of use within that step alone. Of a layer that is
@@ -16,7 +19,8 @@ def watch():
     before, seen = getattr(_watching, "seen", None), {}
     _watching.seen = seen
     try:
-        yield seen
+        with recomputing(False):  # what is shown must last
+            yield seen
     finally:
         _watching.seen = before
 

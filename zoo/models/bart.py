@@ -1,5 +1,7 @@
 """BART: a Transformer with learned positions, trained to mend texts."""
 
+from typing import Any
+
 import keras
 
 from zoo.arguments import Boolean, Choice, Integer
@@ -39,7 +41,9 @@ class BART(EncoderDecoder):
     """
 
     family = "bart"
-    tasks = ("seq2seq",)
+    tasks = ("seq2seq", "text_classification")
+    default_pooling = "last_tanh"
+    separators_between = 2
     arguments = EncoderDecoder.arguments | {
         "num_decoder_layers": Integer(1, 2**8),
         "activation": Choice(*ACTIVATIONS),
@@ -49,22 +53,22 @@ class BART(EncoderDecoder):
 
     def __init__(
         self,
-        vocab_size,
-        num_layers,
-        num_heads,
-        hidden_dim,
-        mlp_dim=None,
-        num_decoder_layers=None,
-        max_length=1024,
-        activation="gelu",
-        pre_norm=False,
-        scaled=False,
-        dropout=0.1,
-        attention_dropout=0.0,
-        norm_epsilon=1e-5,
-        dtype=None,
+        vocab_size: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        mlp_dim: int | None = None,
+        num_decoder_layers: int | None = None,
+        max_length: int = 1024,
+        activation: str = "gelu",
+        pre_norm: bool = False,
+        scaled: bool = False,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        norm_epsilon: float = 1e-5,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         parts = Parts(dtype, num_heads, dropout, attention_dropout, pre_norm, "layer", norm_epsilon)
         super().__init__(
             **both_stacks(

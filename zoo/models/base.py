@@ -1,6 +1,7 @@
 """What every backbone shares: it remembers its own arguments and checks its inputs."""
 
 from types import MappingProxyType
+from typing import Any
 
 import keras
 from keras import ops
@@ -18,10 +19,10 @@ class TokenModel(keras.Model):
 
     optional_inputs = ("padding_mask",)
 
-    def __call__(self, inputs, **kwargs):
+    def __call__(self, inputs: Any, **kwargs) -> Any:
         return super().__call__(as_inputs(inputs, self.optional_inputs), **kwargs)
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         return super().call(as_inputs(inputs, self.optional_inputs), training=training, mask=mask)
 
     def compute_output_spec(self, inputs, training=None, mask=None):
@@ -98,7 +99,7 @@ class Backbone(TokenModel):
             object.__setattr__(instance, "_arguments", arguments)
         return instance
 
-    def __init__(self, *args, dtype=None, **kwargs):
+    def __init__(self, *args, dtype: Any = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.dtype_policy = keras.dtype_policies.get(dtype)  # a functional model forgets its own
         self.head = None
@@ -118,6 +119,12 @@ class Backbone(TokenModel):
                 f"{source}: hidden_dim must be a multiple of num_heads; got {hidden_dim} and "
                 f"{num_heads}."
             )
+
+    @property
+    def stack(self):
+        """All its blocks, those of an encoder before those of a decoder."""
+        names = "blocks", "encoder_blocks", "decoder_blocks"
+        return [block for name in names for block in getattr(self, name, ())]
 
     def logits(self, hidden):
         """Project hidden states `(..., hidden_dim)` to `(..., vocab_size)`."""

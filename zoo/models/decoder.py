@@ -1,5 +1,10 @@
 """What models that predict the next token share: a stack of causal blocks, its cache, its head."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
 from zoo.layers.positions import check_length
 from zoo.models.base import Backbone, as_inputs, token_inputs
 
@@ -40,16 +45,16 @@ class Decoder(Backbone):
     def __init__(
         self,
         *,
-        token_embedding,
-        blocks,
-        norm,
-        max_length,
-        position_embedding=None,
-        embedding_dropout=None,
-        head=None,
-        dtype=None,
+        token_embedding: keras.layers.Layer,
+        blocks: Sequence[keras.layers.Layer],
+        norm: keras.layers.Layer | None,
+        max_length: int,
+        position_embedding: keras.layers.Layer | None = None,
+        embedding_dropout: keras.layers.Layer | None = None,
+        head: keras.layers.Layer | None = None,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         inputs = token_inputs()
         x = token_embedding(inputs["token_ids"])
         if position_embedding is not None:
@@ -69,7 +74,7 @@ class Decoder(Backbone):
         self.hidden_dim = token_embedding.output_dim
         self.max_length = max_length
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         check_length(as_inputs(inputs)["token_ids"].shape[1], self.max_length)
         return super().call(inputs, training=training, mask=mask)
 

@@ -1,5 +1,8 @@
 """What models that read a source and write a target share: both stacks, the cache, the head."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -43,23 +46,23 @@ class EncoderDecoder(Backbone):
     def __init__(
         self,
         *,
-        token_embedding,
-        target_embedding,
-        encoder_blocks,
-        decoder_blocks,
-        embedding_dropout,
-        max_length,
-        embedding_scale=1.0,
-        encoder_positions=None,
-        decoder_positions=None,
-        encoder_embedding_norm=None,
-        decoder_embedding_norm=None,
-        encoder_norm=None,
-        decoder_norm=None,
-        head=None,
-        dtype=None,
+        token_embedding: keras.layers.Layer,
+        target_embedding: keras.layers.Layer,
+        encoder_blocks: Sequence[keras.layers.Layer],
+        decoder_blocks: Sequence[keras.layers.Layer],
+        embedding_dropout: keras.layers.Layer,
+        max_length: int,
+        embedding_scale: float = 1.0,
+        encoder_positions: keras.layers.Layer | None = None,
+        decoder_positions: keras.layers.Layer | None = None,
+        encoder_embedding_norm: keras.layers.Layer | None = None,
+        decoder_embedding_norm: keras.layers.Layer | None = None,
+        encoder_norm: keras.layers.Layer | None = None,
+        decoder_norm: keras.layers.Layer | None = None,
+        head: keras.layers.Layer | None = None,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         def embed(name, embedding, positions, norm):
             x = embedding(inputs[name]) * embedding_scale
             x = x if positions is None else x + positions(x)
@@ -109,6 +112,28 @@ class EncoderDecoder(Backbone):
         for block in self.encoder_blocks:
             x = block(x, padding_mask=padding_mask)
         return x if self.encoder_norm is None else self.encoder_norm(x)
+
+    def read_again(self, token_ids, padding_mask, start_id):
+        """Hidden states of a source that the decoder reads, too, each token after the one before.
+
+        Args:
+            token_ids: int `(batch, length)`.
+            padding_mask: `(batch, length)`, True for real tokens, padding on the right; None where
+                all are.
+            start_id: int, what stands before the first token.
+
+        Returns:
+            Hidden states `(batch, length, hidden_dim)`.
+        """
+        start = ops.full_like(token_ids[:, :1], start_id)
+        shifted = ops.concatenate([start, token_ids[:, :-1]], axis=1)
+        inputs = {"token_ids": token_ids, "decoder_token_ids": shifted}
+        return self({**inputs, "padding_mask": padding_mask})
+
+    @property
+    def blocks(self):
+        """Those of both stacks, as they are met."""
+        return [*self.encoder_blocks, *self.decoder_blocks]
 
     def project_context(self, memory):
         """Keys and values of each decoder block's cross-attention: once a source, for all steps.

@@ -1,5 +1,7 @@
 """GPT-NeoX: attention and feed-forward side by side, and positions on a part of each head."""
 
+from typing import Any
+
 import keras
 
 from zoo.arguments import Boolean, Choice
@@ -64,25 +66,25 @@ class GPTNeoX(Decoder):
 
     def __init__(
         self,
-        vocab_size,
-        num_layers,
-        num_heads,
-        hidden_dim,
-        mlp_dim=None,
-        max_length=2048,
-        rotary_dim=None,
-        rotary_base=10_000.0,
-        rotary_scaling=None,
-        parallel=True,
-        activation="gelu",
-        attention_bias=True,
-        tied=False,
-        dropout=0.0,
-        attention_dropout=0.0,
-        norm_epsilon=1e-5,
-        dtype=None,
+        vocab_size: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        mlp_dim: int | None = None,
+        max_length: int = 2048,
+        rotary_dim: int | None = None,
+        rotary_base: float = 10_000.0,
+        rotary_scaling: dict | None = None,
+        parallel: bool = True,
+        activation: str = "gelu",
+        attention_bias: bool = True,
+        tied: bool = False,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        norm_epsilon: float = 1e-5,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         parts = Parts(dtype, num_heads, dropout, attention_dropout, norm_epsilon=norm_epsilon)
         # GPT-2 scales residual projections by 1/sqrt(2N) so depth does not grow variance.
         initializers = {

@@ -1,5 +1,8 @@
 """Llama, and the many that differ from it in a detail: Mistral, Qwen, SmolLM."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from zoo.arguments import LENGTH, Boolean, Choice, Flags, Integer
@@ -77,30 +80,30 @@ class Llama(Decoder):
 
     def __init__(
         self,
-        vocab_size,
-        num_layers,
-        num_heads,
-        hidden_dim,
-        mlp_dim=None,
-        num_kv_heads=None,
-        head_dim=None,
-        max_length=2048,
-        rotary_base=10_000.0,
-        rotary_scaling=None,
-        rotary_pattern=(True,),
-        sliding_window=None,
-        sliding_pattern=(True,),
-        attention_bias="none",
-        mlp_bias=False,
-        qk_norm=False,
-        activation="silu",
-        tied=True,
-        dropout=0.0,
-        attention_dropout=0.0,
-        norm_epsilon=1e-6,
-        dtype=None,
+        vocab_size: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        mlp_dim: int | None = None,
+        num_kv_heads: int | None = None,
+        head_dim: int | None = None,
+        max_length: int = 2048,
+        rotary_base: float = 10_000.0,
+        rotary_scaling: dict | None = None,
+        rotary_pattern: Sequence[bool] = (True,),
+        sliding_window: int | None = None,
+        sliding_pattern: Sequence[bool] = (True,),
+        attention_bias: str = "none",
+        mlp_bias: bool = False,
+        qk_norm: bool = False,
+        activation: str = "silu",
+        tied: bool = True,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        norm_epsilon: float = 1e-6,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         parts = Parts(
             dtype, num_heads, dropout, attention_dropout, norm="rms", norm_epsilon=norm_epsilon
         )

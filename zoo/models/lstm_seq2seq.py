@@ -1,5 +1,7 @@
 """The recurrent encoder-decoder, with the attention from which the Transformer came."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -62,17 +64,17 @@ class LSTMSeq2Seq(Backbone):
 
     def __init__(
         self,
-        vocab_size,
-        num_layers,
-        hidden_dim,
-        attention="luong",
-        bidirectional=True,
-        max_length=512,
-        dropout=0.1,
-        gate="sigmoid",
-        dtype=None,
+        vocab_size: int,
+        num_layers: int,
+        hidden_dim: int,
+        attention: str | None = "luong",
+        bidirectional: bool = True,
+        max_length: int = 512,
+        dropout: float = 0.1,
+        gate: str = "sigmoid",
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         check_widths([hidden_dim], bidirectional)
         dtype = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
         token_embedding = TokenEmbedding(
@@ -184,7 +186,9 @@ class RecurrentEncoder(Layer):
         decoder a pair of `(batch, units)`.
     """
 
-    def __init__(self, num_layers, units, bidirectional, dropout, gate, **kwargs):
+    def __init__(
+        self, num_layers: int, units: int, bidirectional: bool, dropout: float, gate: str, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
         self.num_layers = num_layers
         self.units = units
@@ -202,7 +206,7 @@ class RecurrentEncoder(Layer):
         if self.bidirectional:
             self.bridge.build((None, self.units // 2))
 
-    def call(self, x, padding_mask=None, training=False):
+    def call(self, x: Any, padding_mask: Any = None, training: bool = False) -> Any:
         states = []
         for i, lstm in enumerate(self.lstms):
             x = self.dropping(x, training=training) if i else x

@@ -1,5 +1,7 @@
 """Marian: a Transformer for translation, as the toolkit of that name trains it."""
 
+from typing import Any
+
 import keras
 
 from zoo.layers import SinusoidalPositions
@@ -26,22 +28,22 @@ class Marian(EncoderDecoder):
 
     def __init__(
         self,
-        vocab_size,
-        num_layers,
-        num_heads,
-        hidden_dim,
-        mlp_dim=None,
-        num_decoder_layers=None,
-        max_length=512,
-        activation="silu",
-        pre_norm=False,
-        scaled=True,
-        dropout=0.1,
-        attention_dropout=0.0,
-        norm_epsilon=1e-5,
-        dtype=None,
+        vocab_size: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        mlp_dim: int | None = None,
+        num_decoder_layers: int | None = None,
+        max_length: int = 512,
+        activation: str = "silu",
+        pre_norm: bool = False,
+        scaled: bool = True,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        norm_epsilon: float = 1e-5,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         parts = Parts(dtype, num_heads, dropout, attention_dropout, pre_norm, "layer", norm_epsilon)
         dtype = parts.dtype
         stacks = both_stacks(

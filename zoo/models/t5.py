@@ -1,5 +1,7 @@
 """T5: one encoder-decoder for every task that can be said as a text."""
 
+from typing import Any
+
 import keras
 
 from zoo.arguments import Boolean, Choice, Integer
@@ -56,24 +58,24 @@ class T5(EncoderDecoder):
 
     def __init__(
         self,
-        vocab_size,
-        num_layers,
-        num_heads,
-        hidden_dim,
-        head_dim=None,
-        mlp_dim=None,
-        num_decoder_layers=None,
-        max_length=512,
-        activation="relu",
-        tied=True,
-        num_buckets=32,
-        max_distance=128,
-        dropout=0.1,
-        attention_dropout=0.0,
-        norm_epsilon=1e-6,
-        dtype=None,
+        vocab_size: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        head_dim: int | None = None,
+        mlp_dim: int | None = None,
+        num_decoder_layers: int | None = None,
+        max_length: int = 512,
+        activation: str = "relu",
+        tied: bool = True,
+        num_buckets: int = 32,
+        max_distance: int = 128,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        norm_epsilon: float = 1e-6,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         parts = Parts(
             dtype, num_heads, dropout, attention_dropout, norm="rms", norm_epsilon=norm_epsilon
         )

@@ -1,5 +1,7 @@
 """The Transformer: an encoder that reads a source, and a decoder that writes a target."""
 
+from typing import Any
+
 import keras
 
 from zoo.arguments import Boolean, Choice
@@ -57,21 +59,21 @@ class Transformer(EncoderDecoder):
 
     def __init__(
         self,
-        vocab_size,
-        num_layers,
-        num_heads,
-        hidden_dim,
-        mlp_dim=None,
-        max_length=512,
-        position="sinusoidal",
-        pre_norm=False,
-        dropout=0.1,
-        attention_dropout=0.0,
-        norm_epsilon=1e-6,
-        tied=True,
-        dtype=None,
+        vocab_size: int,
+        num_layers: int,
+        num_heads: int,
+        hidden_dim: int,
+        mlp_dim: int | None = None,
+        max_length: int = 512,
+        position: str = "sinusoidal",
+        pre_norm: bool = False,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.0,
+        norm_epsilon: float = 1e-6,
+        tied: bool = True,
+        dtype: Any = None,
         **kwargs,
-    ):
+    ) -> None:
         parts = Parts(dtype, num_heads, dropout, attention_dropout, pre_norm, "layer", norm_epsilon)
         dtype = parts.dtype
         mlp_dim = mlp_dim or 4 * hidden_dim

@@ -1,11 +1,16 @@
 """Causal language modelling: predict each token from those before it."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 import numpy as np
 
+from zoo.objectives.base import Objective, as_ids, as_weights, check_sizes
+from zoo.ranges import SEED, SIZE, TOKEN_ID, Boolean
 
-class PackedCausalLM:
+
+class PackedCausalLM(Objective):
     """Documents to full rows of one token stream: no padding, nothing truncated.
 
     The stream is `<sep> document <sep> document ... <sep>`: the model learns how a document
@@ -28,22 +33,34 @@ class PackedCausalLM:
         weights are None when every one of them is 1.
 
     Raises:
-        ValueError: if there is no token to train on.
+        TypeError: if documents are not several.
+        ValueError: if an argument is out of its range, a document is none, there is no token to
+            train on, or not a weight for each document.
     """
 
-    def __init__(self, length, separator_id, seed=None, drop_remainder=True):
+    arguments = Objective.arguments | {
+        "length": SIZE,
+        "separator_id": TOKEN_ID,
+        "seed": SEED,
+        "drop_remainder": Boolean(),
+    }
+
+    def __init__(
+        self, length: int, separator_id: int, seed: int | None = None, drop_remainder: bool = True
+    ) -> None:
         self.length = length
         self.separator_id = separator_id
         self.seed = seed
         self.drop_remainder = drop_remainder
 
-    def __call__(self, documents, weights=None):
-        documents = [np.asarray(ids, "int32") for ids in documents]
+    def __call__(self, documents: Iterable, weights: Sequence[float] | None = None) -> tuple:
+        documents = as_ids(documents)
         stream = self._stream(documents)
         if weights is not None:
+            weights = as_weights(weights, len(documents))
             sizes = np.array([len(ids) + 1 for ids in documents])
             order = self._order(len(documents))
-            weights = np.repeat(np.asarray(weights, "float32")[order], sizes[order])
+            weights = np.repeat(weights[order], sizes[order])
         return cut_stream(stream, self.length, self.separator_id, self.drop_remainder, weights)
 
     def _stream(self, documents):
@@ -82,7 +99,13 @@ def cut_stream(stream, length, separator_id, drop_remainder, weights=None):
     return token_ids, labels, np.pad(weights, (0, padding)).reshape(-1, length)
 
 
-def packed_batches(documents, length, batch_size, separator_id, drop_remainder=True):
+def packed_batches(
+    documents: Iterable,
+    length: int,
+    batch_size: int,
+    separator_id: int,
+    drop_remainder: bool = True,
+) -> Iterator:
     """The rows of `PackedCausalLM` as batches, of documents that are read as they come.
 
     Args:
@@ -92,6 +115,7 @@ def packed_batches(documents, length, batch_size, separator_id, drop_remainder=T
     Yields:
         `(token_ids, labels, sample_weight)`, each `(batch_size, length)`; the last has fewer rows.
     """
+    check_sizes(batch_size, length)
     tokens, weights = [separator_id], [1.0]
     size, has_batch = batch_size * length, False
     for ids, weight in documents:
@@ -110,16 +134,21 @@ def _rows(tokens, weights, length, separator_id, drop_remainder):
     return cut_stream(np.array(tokens, "int32"), length, separator_id, drop_remainder, weights)
 
 
-def next_token_rows(token_ids, padding_mask=None):
+def next_token_rows(token_ids: Any, padding_mask: Any = None) -> tuple:
     """Rows `(batch, length + 1)` of token ids to `(token_ids, labels, sample_weight)` of `length`.
 
     `padding_mask`, of the shape of `token_ids`, gives labels that are padding the weight 0.
     """
     token_ids = np.asarray(token_ids)
-    if token_ids.ndim != 2 or token_ids.shape[1] < 2:
+    if token_ids.ndim != 2 or token_ids.shape[1] < 2 or token_ids.dtype.kind not in "iu":
         raise ValueError(
             "Token ids to train on must be a (batch, length) array of at least 2 tokens a row, "
-            f"each but the first a label; got shape {token_ids.shape}."
+            f"each but the first a label; got shape {token_ids.shape}, dtype {token_ids.dtype}."
+        )
+    if padding_mask is not None and np.shape(padding_mask) != token_ids.shape:
+        raise ValueError(
+            f"padding_mask must have the shape of the token ids, {token_ids.shape}; got "
+            f"{np.shape(padding_mask)}."
         )
     weight = None if padding_mask is None else np.asarray(padding_mask, "float32")[:, 1:]
     return token_ids[:, :-1], token_ids[:, 1:], weight

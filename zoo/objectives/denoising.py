@@ -1,11 +1,17 @@
 """Denoising: a corrupted text goes in, what was lost of it comes out. For encoder-decoders."""
 
 import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from zoo.objectives.base import Objective, as_ids, check_generator, several
+from zoo.ranges import POSITIVE, TOKEN_ID, Ids, Number
 
-class SpanCorruption:
+SHARE = Number(0, 1, is_open=True)
+
+
+class SpanCorruption(Objective):
     """Drop spans of tokens, put a sentinel in the place of each, and ask for what was dropped.
 
     Raffel et al., 2020, section 3.1.4, https://arxiv.org/abs/1910.10683: "a b c d e f" becomes
@@ -39,12 +45,20 @@ class SpanCorruption:
             more spans than there are sentinels left for.
     """
 
-    def __init__(self, sentinel_ids, special_ids=(), rate=0.15, mean_span=3.0):
-        check_rate(rate)
-        if not mean_span >= 1:
-            raise ValueError(
-                f"mean_span is a length in tokens, so it must be at least 1; got {mean_span}."
-            )
+    arguments = Objective.arguments | {
+        "sentinel_ids": Ids(2),
+        "special_ids": Ids(),
+        "rate": SHARE,
+        "mean_span": Number(1, 2**31),
+    }
+
+    def __init__(
+        self,
+        sentinel_ids: Sequence[int],
+        special_ids: Sequence[int] = (),
+        rate: float = 0.15,
+        mean_span: float = 3.0,
+    ) -> None:
         self.sentinel_ids = np.array(list(sentinel_ids), "int32")
         if len(set(self.sentinel_ids.tolist())) < max(2, len(self.sentinel_ids)):
             raise ValueError(
@@ -55,7 +69,8 @@ class SpanCorruption:
         self.rate = rate
         self.mean_span = mean_span
 
-    def __call__(self, rows, rng):
+    def __call__(self, rows: Sequence, rng: np.random.Generator) -> tuple:
+        check_generator(rng)
         pairs = [self._corrupt(row, rng) for row in checked_rows(rows)]
         return [source for source, _ in pairs], [target for _, target in pairs]
 
@@ -91,7 +106,7 @@ class SpanCorruption:
         return self.sentinel_ids[: num_spans + 1]
 
 
-class TextInfilling:
+class TextInfilling(Objective):
     """Replace spans of tokens, some of them empty, by one mask each, and ask for the whole text.
 
     Lewis et al., 2020, section 2.2, https://arxiv.org/abs/1910.13461. The lengths of the spans are
@@ -119,16 +134,27 @@ class TextInfilling:
         ValueError: if an argument is out of its range, or a row holds no token.
     """
 
-    def __init__(self, mask_id, special_ids=(), rate=0.3, mean_span=3.0):
-        check_rate(rate)
-        if not mean_span > 0:
-            raise ValueError(f"mean_span is a length in tokens, above 0; got {mean_span}.")
+    arguments = Objective.arguments | {
+        "mask_id": TOKEN_ID,
+        "special_ids": Ids(),
+        "rate": SHARE,
+        "mean_span": POSITIVE,
+    }
+
+    def __init__(
+        self,
+        mask_id: int,
+        special_ids: Sequence[int] = (),
+        rate: float = 0.3,
+        mean_span: float = 3.0,
+    ) -> None:
         self.mask_id = mask_id
         self.special_ids = np.array([mask_id, *special_ids], "int32")
         self.rate = rate
         self.mean_span = mean_span
 
-    def __call__(self, rows, rng):
+    def __call__(self, rows: Sequence, rng: np.random.Generator) -> tuple:
+        check_generator(rng)
         rows = checked_rows(rows)
         return [self._corrupt(row, rng) for row in rows], rows
 
@@ -179,40 +205,29 @@ class SentencePermutation:
         ValueError: if a document holds no token, or is no sequence of sentences.
     """
 
-    def __call__(self, documents, rng):
+    def __call__(self, documents: Iterable, rng: np.random.Generator) -> tuple:
+        check_generator(rng)
         sources, targets = [], []
-        for number, document in enumerate(documents):
-            sentences = [ids for ids in document if np.ndim(ids) != 1 or len(ids)]
+        for number, document in enumerate(several(documents)):
+            sentences = as_ids(document, f"sentence of document {number}")
+            sentences = [ids for ids in sentences if len(ids)]
             if not sentences:
                 raise ValueError(
                     f"Each document must have a token in it; number {number} has none. Leave it "
                     "out."
                 )
-            sentences = checked_rows(sentences, f"sentence of document {number}")
             order = rng.permutation(len(sentences))
             sources.append(np.concatenate([sentences[i] for i in order]))
             targets.append(np.concatenate(sentences))
         return sources, targets
 
 
-def check_rate(rate):
-    if not 0 < rate < 1:
-        raise ValueError(
-            f"rate is a share of the tokens, so it must be above 0 and below 1; got {rate}."
-        )
-
-
-def checked_rows(rows, name="row"):
-    """The rows as int32 arrays, if each is a sequence of at least one whole number."""
-    checked = []
-    for number, row in enumerate(rows):
-        ids = np.asarray(row)
-        if ids.ndim != 1 or not len(ids) or ids.dtype.kind not in "iu":
-            raise ValueError(
-                f"Each {name} must be a sequence of at least one token id; got shape {ids.shape} "
-                f"and dtype {ids.dtype} for number {number}."
-            )
-        checked.append(ids.astype("int32"))
+def checked_rows(rows):
+    """The rows as int32 arrays, if each is a sequence of at least one token id."""
+    checked = as_ids(rows, "row")
+    for number, ids in enumerate(checked):
+        if not len(ids):
+            raise ValueError(f"Each row must have a token in it; number {number} has none.")
     return checked
 
 

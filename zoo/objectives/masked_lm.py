@@ -1,15 +1,20 @@
 """Masked language modelling: hide some of the tokens, predict what they were."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+from zoo.objectives.base import Objective, check_generator
+from zoo.ranges import RATE, SIZE, TOKEN_ID, Ids
 
 # Of the chosen tokens, these shares are hidden and made random; the rest stay as they are, since
 # no text that the model is used on later has mask tokens in it.
 MASKED, RANDOM = 0.8, 0.1
 
 
-class MaskTokens:
+class MaskTokens(Objective):
     """Choose some tokens of each row, hide most of them, and label them with what they were.
 
     Devlin et al., 2019, https://arxiv.org/abs/1810.04805: of the chosen tokens 80 % become
@@ -46,19 +51,25 @@ class MaskTokens:
         ValueError: if an argument is out of its range or shape, or every id is special.
     """
 
+    arguments = Objective.arguments | {
+        "mask_id": TOKEN_ID,
+        "vocab_size": SIZE,
+        "special_ids": Ids(),
+        "rate": RATE,
+        "max_predictions": SIZE,
+    }
+
     def __init__(
-        self, mask_id, vocab_size, special_ids=(), rate=0.15, continues=None, max_predictions=None
-    ):
-        if not 0 < rate <= 1:
-            raise ValueError(
-                "rate is the share of tokens to choose, so it must be above 0 and at most 1; "
-                f"got {rate}."
-            )
-        if max_predictions is not None and max_predictions < 1:
-            raise ValueError(
-                f"max_predictions must be at least 1, or None for a share of the length; "
-                f"got {max_predictions}."
-            )
+        self,
+        mask_id: int,
+        vocab_size: int,
+        special_ids: Sequence[int] = (),
+        rate: float = 0.15,
+        continues: Any = None,
+        max_predictions: int | None = None,
+    ) -> None:
+        if not rate:
+            raise ValueError("rate is the share of tokens to choose, so it must be above 0; got 0.")
         self.mask_id = mask_id
         self.vocab_size = vocab_size
         self.rate = rate
@@ -67,7 +78,8 @@ class MaskTokens:
         self.random_ids = np.flatnonzero(~self.is_special).astype("int32")
         self.continues = None if continues is None else checked_continues(continues, vocab_size)
 
-    def __call__(self, token_ids, padding_mask, rng):
+    def __call__(self, token_ids: Any, padding_mask: Any, rng: np.random.Generator) -> tuple:
+        check_generator(rng)
         token_ids, padding_mask = self._checked(token_ids, padding_mask)
         slots = self.max_predictions or max(1, math.ceil(self.rate * token_ids.shape[1]))
         choosable = padding_mask & ~self.is_special[token_ids]

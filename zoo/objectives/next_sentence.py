@@ -1,13 +1,17 @@
 """Next-sentence prediction: does the second text follow the first?"""
 
+from collections.abc import Iterable
 from itertools import chain
 
 import numpy as np
 
+from zoo.objectives.base import Objective, as_ids, check_generator, several
+from zoo.ranges import RATE, SIZE, TOKEN_ID, Integer
+
 IS_NEXT, IS_RANDOM = 0, 1
 
 
-class NextSentencePairs:
+class NextSentencePairs(Objective):
     """Documents to rows `[start] A [separator] B [separator]`, B the text after A or a random one.
 
     Devlin et al., 2019, https://arxiv.org/abs/1810.04805. Sentences of a document are collected
@@ -42,25 +46,27 @@ class NextSentencePairs:
             range.
     """
 
-    def __init__(self, length, start_id, separator_id, short_rate=0.1):
-        if length < 5:
-            raise ValueError(
-                "length must be at least 5, for two texts of a token and three tokens around "
-                f"them; got {length}."
-            )
-        if not 0 <= short_rate <= 1:
-            raise ValueError(
-                f"short_rate is a share of the rows, so it must be from 0 to 1; got {short_rate}."
-            )
+    arguments = Objective.arguments | {
+        "length": Integer(5, SIZE.high),  # two texts of a token and three tokens around them
+        "start_id": TOKEN_ID,
+        "separator_id": TOKEN_ID,
+        "short_rate": RATE,
+    }
+
+    def __init__(
+        self, length: int, start_id: int, separator_id: int, short_rate: float = 0.1
+    ) -> None:
         self.length = length
         self.start_id = start_id
         self.separator_id = separator_id
         self.short_rate = short_rate
         self.room = length - 3  # for A and B
 
-    def __call__(self, documents, rng):
+    def __call__(self, documents: Iterable, rng: np.random.Generator) -> tuple:
+        check_generator(rng)
+        documents = [as_ids(sentences, "sentence") for sentences in several(documents)]
         num_given = len(documents)
-        documents = [[list(ids) for ids in sentences if len(ids)] for sentences in documents]
+        documents = [[ids.tolist() for ids in sentences if len(ids)] for sentences in documents]
         documents = [sentences for sentences in documents if sentences]
         if len(documents) < 2:
             raise ValueError(

@@ -2,6 +2,8 @@
 
 import re
 
+from zoo.checks import shown
+
 CJK_MARKS = "\u3002\uff01\uff1f"  # ideographic full stop, full-width ! and ?
 MARKS = ".!?\u2026" + CJK_MARKS
 CLOSERS = (
@@ -32,7 +34,7 @@ BREAK = re.compile(
 )
 
 
-def split_sentences(text):
+def split_sentences(text: str) -> list[str]:
     """Split a text into its sentences, for `NextSentencePairs`.
 
     A sentence ends at `.`, `!`, `?` or an ellipsis that white space follows, at a Chinese or
@@ -50,6 +52,8 @@ def split_sentences(text):
         list of str, none empty, white space kept within and stripped around each. All characters
         of the text but white space are in them, in order.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a string; got {shown(text)}.")
     pieces, start = [], 0
     for match in BREAK.finditer(text):
         if match["blank"] or (match["marks"] and ends_sentence(text, match)):

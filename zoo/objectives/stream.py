@@ -1,8 +1,13 @@
 """Causal language modelling over one long stream, read on from batch to batch."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
+from zoo.objectives.base import as_ids, check_sizes
 from zoo.objectives.causal_lm import PackedCausalLM
+from zoo.ranges import SIZE
 
 
 class ContinuedCausalLM(PackedCausalLM):
@@ -29,16 +34,27 @@ class ContinuedCausalLM(PackedCausalLM):
         ValueError: if there is no token to train on, or too few for a label in each lane.
     """
 
-    def __init__(self, batch_size, length, separator_id, seed=None, drop_remainder=True):
+    arguments = PackedCausalLM.arguments | {"batch_size": SIZE}
+
+    def __init__(
+        self,
+        batch_size: int,
+        length: int,
+        separator_id: int,
+        seed: int | None = None,
+        drop_remainder: bool = True,
+    ) -> None:
         super().__init__(length, separator_id, seed, drop_remainder)
         self.batch_size = batch_size
 
-    def __call__(self, documents):
-        stream = self._stream([np.asarray(ids, "int32") for ids in documents])
+    def __call__(self, documents: Iterable) -> tuple:
+        stream = self._stream(as_ids(documents))
         return continued_rows(stream, self.batch_size, self.length, self.drop_remainder)
 
 
-def continued_rows(stream, batch_size, length, drop_remainder=False):
+def continued_rows(
+    stream: Any, batch_size: int, length: int, drop_remainder: bool = False
+) -> tuple:
     """Cut a stream of tokens into rows for `fit(..., batch_size=batch_size, shuffle=False)`.
 
     The stream is cut into `batch_size` lanes, and each lane into windows. Batch k holds the window
@@ -59,11 +75,7 @@ def continued_rows(stream, batch_size, length, drop_remainder=False):
         ValueError: a stream that is none, or too short for a label in each lane, or a size below 1.
     """
     stream = np.asarray(stream)
-    if batch_size < 1 or length < 1:
-        raise ValueError(
-            "batch_size, the lanes of a stream, and length, the tokens of a window, must be at "
-            f"least 1; got {batch_size} and {length}."
-        )
+    check_sizes(batch_size, length)
     if stream.ndim != 1 or stream.dtype.kind not in "iu":
         raise ValueError(
             "A stream of token ids must be a (tokens,) array of whole numbers; got shape "

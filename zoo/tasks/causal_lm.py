@@ -1,5 +1,8 @@
 """Causal language models: trained to predict the next token, used to continue a text."""
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -9,8 +12,9 @@ from zoo.data.checks import check_labels, check_token_ids
 from zoo.data.labels import checked_weights, refuse_labels
 from zoo.data.rows import checked_rows, with_tokens
 from zoo.data.texts import NothingToLearn
-from zoo.generation import Request
+from zoo.generation import Beam, Request, Sampler
 from zoo.generation.readers import context_length
+from zoo.generation.usual import usual_length
 from zoo.models.base import Backbone, token_inputs
 from zoo.objectives import PackedCausalLM, next_token_rows, packed_batches
 from zoo.tasks.chatting import CHAT_TEMPLATE, ChattingTask
@@ -19,6 +23,8 @@ from zoo.tasks.scoring import ScoringTask
 from zoo.tasks.stateful import StatefulRuns
 from zoo.tasks.writing import BATCH_SIZE, WritingTask, as_they_came, with_starts
 from zoo.tokenizers import Tokenizer
+
+NEW_TOKENS = 64
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -68,7 +74,8 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
         chat_template: str | None = None,
         **kwargs,
     ) -> None:
-        sampler = kwargs.pop("sampler", None)  # of `compile`, kept with the task
+        # Of `compile`, kept with the task.
+        writing = kwargs.pop("sampler", None), kwargs.pop("request", None)
         if getattr(backbone, "bidirectional", False):
             raise ValueError(
                 "A causal language model must not see the tokens that it predicts, but this "
@@ -81,7 +88,7 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
         self.stateful = stateful
         self.chat_template = chat_template
         self.start_carrying()
-        self.start_writing(sampler)
+        self.start_writing(*writing)
         self.start_scoring()
         if sequence_length is not None and not 1 <= sequence_length <= backbone.max_length:
             raise ValueError(
@@ -146,20 +153,20 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
 
     def generate(
         self,
-        prompts,
-        max_new_tokens=64,
-        sampler=None,
-        seed=None,
-        stop=None,
-        num_return=1,
-        truncate=False,
-        strip_prompt=False,
-        batch_size=BATCH_SIZE,
-        verbose="auto",
-        return_scores=False,
-        draft=None,
+        prompts: Any,
+        max_new_tokens: int | None = None,
+        sampler: str | Sampler | Beam | None = None,
+        seed: int | Sequence[int] | None = None,
+        stop: str | Sequence[str] | None = None,
+        num_return: int = 1,
+        truncate: bool = False,
+        strip_prompt: bool = False,
+        batch_size: int = BATCH_SIZE,
+        verbose: str | int = "auto",
+        return_scores: bool = False,
+        draft: Any = None,
         **others,
-    ):
+    ) -> Any:
         """Continue prompts.
 
         An end token ends a continuation and is left out of it. An empty string stands for the
@@ -168,7 +175,8 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
         Args:
             prompts: a string or a list of strings; or a list of token ids or a list of such
                 lists. A batch gives what its prompts would give one by one.
-            max_new_tokens: int.
+            max_new_tokens: int; None for the number of `compile` or of the model's files, or
+                else 64.
             sampler: `"greedy"`, `"sample"`, `"top_k"`, `"top_p"`, `"min_p"`, `"beam"`, or a
                 `zoo.generation` sampler or `Beam`; None for that of `compile`, which is greedy if
                 none was given.
@@ -190,7 +198,8 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
                 `repetition_penalty`, instead of a sampler that has them; `num_return_sequences`
                 for `num_return`; and, in any combination, what is asked beside the likelihood:
                 `min_new_tokens` and `no_repeat_ngram_size`, ints; `bad_words`, texts or lists of
-                ids that shall not occur; `logit_bias`, `{id, tuple of ids or text: number}`;
+                ids that shall not occur; `force_end`, whether the last new token ends the text;
+                `logit_bias`, `{id, tuple of ids or text: number}`;
                 `presence_penalty` and `frequency_penalty`, of new tokens; `choices`, texts of which
                 one is written; `regex`, which the new text matches; `processors`, functions of
                 (ids, logits). See `zoo.generation.processors`.
@@ -206,7 +215,7 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
         """
         request = Request.make(
             self,
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=usual_length(self.usual_request, max_new_tokens, NEW_TOKENS),
             sampler=sampler,
             seed=seed,
             stop=stop,
@@ -220,7 +229,7 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
             others=others,
         )
         prompts, is_single, is_text = self.as_rows(prompts, "prompt", request)
-        rows = self._prompt_rows(prompts, is_text, request)
+        rows, request = self._prompt_rows(prompts, is_text, request, max_new_tokens)
         found = self.write(rows, request, is_text)
         starts = prompts if is_text else rows
         if strip_prompt:
@@ -230,15 +239,15 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
 
     def stream(
         self,
-        prompt,
-        max_new_tokens=64,
-        sampler=None,
-        seed=None,
-        stop=None,
-        truncate=False,
-        draft=None,
+        prompt: Any,
+        max_new_tokens: int | None = None,
+        sampler: str | Sampler | Beam | None = None,
+        seed: int | Sequence[int] | None = None,
+        stop: str | Sequence[str] | None = None,
+        truncate: bool = False,
+        draft: Any = None,
         **others,
-    ):
+    ) -> Iterator:
         """Continue one prompt, yielding the text as it comes, never half a character.
 
         Arguments and errors are those of `generate`. A prompt of token ids yields token ids.
@@ -246,7 +255,7 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
         """
         request = Request.make(
             self,
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=usual_length(self.usual_request, max_new_tokens, NEW_TOKENS),
             sampler=sampler,
             seed=seed,
             stop=stop,
@@ -258,10 +267,10 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
         prompts, is_single, is_text = self.as_rows(prompt, "prompt", request)
         if not is_single:
             raise ValueError(f"stream continues one prompt at a time; got {len(prompts)}.")
-        (row,) = self._prompt_rows(prompts, is_text, request)
+        (row,), request = self._prompt_rows(prompts, is_text, request, max_new_tokens)
         return self.stream_row(row, request, is_text)
 
-    def _prompt_rows(self, prompts, is_text, request):
+    def _prompt_rows(self, prompts, is_text, request, asked):
         """Token ids that are continued: not empty, and with room for what follows."""
         rows = prompts
         if is_text:
@@ -269,7 +278,8 @@ class CausalLM(ChattingTask, ScoringTask, WritingTask, StatefulRuns, LanguageMod
             if not all(rows):
                 start = [self.start_of_text("Continuing an empty prompt")]
                 rows = [ids or start for ids in rows]
-        return self.fitted(rows, request)
+        request = self._shortened(request, rows, asked)
+        return self.fitted(rows, request), request
 
     def begun(self, documents):
         """Token ids of texts, with what the tokenizer's file puts before each text."""

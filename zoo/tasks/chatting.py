@@ -1,10 +1,14 @@
 """Conversations: messages in, the next one out, by the template that a model was trained with."""
 
+from collections.abc import Iterator, Sequence
+
 from zoo import chat
 from zoo.arguments import Text
 from zoo.checks import require_flag, shown
-from zoo.generation import Request
+from zoo.generation import Beam, Request, Sampler
+from zoo.generation.usual import usual_length
 
+NEW_TOKENS = 256
 CHAT_TEMPLATE = Text(chat.MAX_TEMPLATE)
 
 
@@ -17,21 +21,22 @@ class ChattingTask:
 
     def chat(
         self,
-        messages,
-        max_new_tokens=256,
-        sampler=None,
-        seed=None,
-        stop=None,
-        truncate=False,
-        template_arguments=None,
+        messages: str | Sequence[dict],
+        max_new_tokens: int | None = None,
+        sampler: str | Sampler | Beam | None = None,
+        seed: int | Sequence[int] | None = None,
+        stop: str | Sequence[str] | None = None,
+        truncate: bool = False,
+        template_arguments: dict | None = None,
         **others,
-    ):
+    ) -> str:
         """What the assistant says next.
 
         Args:
             messages: a list of dicts with a `"role"`, such as `"system"`, `"user"` or
                 `"assistant"`, and a `"content"`, both text; or a string, which the user says.
-            max_new_tokens, sampler, seed, stop, truncate, others: those of `generate`.
+            max_new_tokens, sampler, seed, stop, truncate, others: those of `generate`; 256 new
+                tokens where neither says how many.
             template_arguments: a dict of what else the template may read, such as
                 `{"enable_thinking": False}`.
 
@@ -43,27 +48,31 @@ class ChattingTask:
                 do not fit into the context.
             TypeError: messages that are none.
         """
-        asked = {"max_new_tokens": max_new_tokens, "truncate": truncate, "caller": "chat"}
+        length = usual_length(self.usual_request, max_new_tokens, NEW_TOKENS)
+        asked = {"max_new_tokens": length, "truncate": truncate, "caller": "chat"}
         request = self._chat_request(sampler, seed, stop, others, **asked)
         row = self.encode_chat(messages, **checked_variables(template_arguments))
+        request = self._shortened(request, [row], max_new_tokens)
         ((reply,),) = self.write(self.fitted([row], request), request, is_text=True)
         return reply
 
     def stream_chat(
         self,
-        messages,
-        max_new_tokens=256,
-        sampler=None,
-        seed=None,
-        stop=None,
-        truncate=False,
-        template_arguments=None,
+        messages: str | Sequence[dict],
+        max_new_tokens: int | None = None,
+        sampler: str | Sampler | Beam | None = None,
+        seed: int | Sequence[int] | None = None,
+        stop: str | Sequence[str] | None = None,
+        truncate: bool = False,
+        template_arguments: dict | None = None,
         **others,
-    ):
+    ) -> Iterator[str]:
         """As `chat`, yielding the text as it comes; joined, it is what `chat` returns."""
-        asked = {"max_new_tokens": max_new_tokens, "truncate": truncate, "caller": "stream_chat"}
+        length = usual_length(self.usual_request, max_new_tokens, NEW_TOKENS)
+        asked = {"max_new_tokens": length, "truncate": truncate, "caller": "stream_chat"}
         request = self._chat_request(sampler, seed, stop, others, **asked)
         row = self.encode_chat(messages, **checked_variables(template_arguments))
+        request = self._shortened(request, [row], max_new_tokens)
         return self.stream_row(*self.fitted([row], request), request, is_text=True)
 
     def _chat_request(self, sampler, seed, stop, others, **asked):
@@ -75,7 +84,9 @@ class ChattingTask:
             )
         return request
 
-    def encode_chat(self, messages, add_generation_prompt=True, **variables):
+    def encode_chat(
+        self, messages: str | Sequence[dict], add_generation_prompt: bool = True, **variables
+    ) -> list[int]:
         """Token ids of a conversation, as the template writes it.
 
         Args:

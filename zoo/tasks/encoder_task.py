@@ -18,11 +18,11 @@ class EncoderTask(Task):
 
     @property
     def optional_inputs(self):
-        return self.backbone.optional_inputs
+        return of_one_text(self.backbone)
 
     @staticmethod
     def symbolic_inputs(backbone):
-        return token_inputs(backbone.optional_inputs)
+        return token_inputs(of_one_text(backbone))
 
     @property
     def row_format(self):
@@ -52,3 +52,8 @@ class EncoderTask(Task):
         self.backbone.trainable = True
         for layer in self.backbone.layers:  # each: on TensorFlow, one that is True tells no other
             layer.trainable = what is None or layer in last
+
+
+def of_one_text(backbone):
+    """A backbone's optional inputs, but those of a target of its own."""
+    return tuple(name for name in backbone.optional_inputs if not name.startswith("decoder_"))

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.backends import backend
+
 STEPS = 100  # between two looks
 
 
@@ -35,7 +37,7 @@ class StopsAtNaN(keras.callbacks.Callback):
             return
         steps, kept = self._kept
         for variable, value in zip(self.model.trainable_variables, kept, strict=True):
-            variable.assign(value)
+            backend.put_whole(variable, value)
         self.model.renew_optimizer()
         raise FloatingPointError(
             f"The loss is no number any more, {self._num_steps} steps after fit began; the model "
@@ -48,7 +50,7 @@ class StopsAtNaN(keras.callbacks.Callback):
 
     def _keep(self):
         with self.model.weights_lock:
-            values = [np.array(ops.convert_to_numpy(v)) for v in self.model.trainable_variables]
+            values = [np.array(backend.whole(v)) for v in self.model.trainable_variables]
         if all(np.isfinite(np.sum(value, dtype="float64")) for value in values):
             self._kept = self._num_steps, values
 

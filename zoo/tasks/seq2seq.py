@@ -1,5 +1,6 @@
 """Sequence to sequence: trained on pairs of texts, used to write the second from the first."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -20,7 +21,8 @@ from zoo.data.pairs import (
 )
 from zoo.data.rows import is_pair
 from zoo.data.texts import is_text
-from zoo.generation import Request
+from zoo.generation import Beam, Request, Sampler
+from zoo.generation.usual import usual_length
 from zoo.layers import token_nats
 from zoo.models.base import Backbone
 from zoo.models.encoder_decoder import pair_inputs
@@ -89,7 +91,8 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         source_start: bool = False,
         **kwargs,
     ) -> None:
-        sampler = kwargs.pop("sampler", None)  # of `compile`, kept with the task
+        # Of `compile`, kept with the task.
+        writing = kwargs.pop("sampler", None), kwargs.pop("request", None)
         for name, length in (("source_length", source_length), ("target_length", target_length)):
             if length is not None and not 2 <= length <= backbone.max_length:
                 raise ValueError(
@@ -107,7 +110,7 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         self.target_length = target_length
         self.label_smoothing = label_smoothing
         self.source_start = source_start
-        self.start_writing(sampler)
+        self.start_writing(*writing)
         self._score = backend.compile_function(self, self._row_nats)
 
     @property
@@ -155,18 +158,18 @@ class Seq2SeqLM(WritingTask, LanguageModel):
 
     def generate(
         self,
-        sources,
-        max_new_tokens=None,
-        sampler=None,
-        seed=None,
-        stop=None,
-        num_return=1,
-        truncate=False,
-        batch_size=BATCH_SIZE,
-        verbose="auto",
-        return_scores=False,
+        sources: Any,
+        max_new_tokens: int | None = None,
+        sampler: str | Sampler | Beam | None = None,
+        seed: int | Sequence[int] | None = None,
+        stop: str | Sequence[str] | None = None,
+        num_return: int = 1,
+        truncate: bool = False,
+        batch_size: int = BATCH_SIZE,
+        verbose: str | int = "auto",
+        return_scores: bool = False,
         **others,
-    ):
+    ) -> Any:
         """Write the targets of sources.
 
         An end token ends a target and is left out of it, as is what every target starts from. The
@@ -175,7 +178,8 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         Args:
             sources: a string or a list of strings; or a list of token ids or a list of such lists,
                 without start and end tokens. A batch gives what its sources would give one by one.
-            max_new_tokens: int, the most tokens of a target; None for `target_length`.
+            max_new_tokens: int, the most tokens of a target; None for the number of `compile` or
+                of the model's files, or else for `target_length`.
             truncate: bool, whether to read only the start of a source that is too long.
             sampler, seed, stop, num_return, batch_size, verbose, return_scores, others: those of
                 `zoo.CausalLM.generate`.
@@ -192,7 +196,8 @@ class Seq2SeqLM(WritingTask, LanguageModel):
         most = self.backbone.max_length
         most_new = most - self.special_tokens.num_given
         if max_new_tokens is None:
-            max_new_tokens = min(self.target_length or most, most_new)
+            usual = usual_length(self.usual_request, None, self.target_length or most)
+            max_new_tokens = min(usual, most_new)
         request = Request.make(
             self,
             max_new_tokens=max_new_tokens,

@@ -1,5 +1,6 @@
 """What tasks that write text share: prompts and sources in, texts out, by a sampler of choice."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -8,8 +9,10 @@ from zoo.data.sources import is_column, model_inputs, to_list
 from zoo.data.texts import filled, is_missing
 from zoo.generation import Beam, Decoder, Scored, generate, get_sampler, stream
 from zoo.generation.checks import check_ids
+from zoo.generation.readers import context_length
 from zoo.generation.scores import cut as cut_scores
 from zoo.generation.stopping import StopBuffer, cut_at_stop
+from zoo.generation.usual import LENGTHS, check_usual, usual_room
 
 BATCH_SIZE = 32
 
@@ -17,23 +20,42 @@ BATCH_SIZE = 32
 class WritingTask:
     """Encodes what there is to continue, has ids written, and decodes them.
 
-    A subclass calls `start_writing` in its constructor. Its `sampler` is what `generate` uses by
-    default; `compile(sampler=...)` sets it.
+    A subclass calls `start_writing` in its constructor. Its `sampler` and its `usual_request`, a
+    dict of other arguments, are what `generate` uses by default; `compile` sets them.
     """
 
-    def start_writing(self, sampler=None):
+    def start_writing(self, sampler=None, request=None):
         """Make what `generate` needs; `sampler` is None for greedy."""
         self.sampler = get_sampler("greedy" if sampler is None else sampler)
+        self.usual_request = check_usual(request or {})
         self.decoder = Decoder(self)
 
-    def compile(self, *args, sampler=None, **kwargs):
-        """As `keras.Model.compile`; `sampler` becomes the one that `generate` uses by default."""
+    def compile(self, *args, sampler=None, request=None, **kwargs):
+        """As `keras.Model.compile`, with what `generate` does by default.
+
+        Args:
+            sampler: as for `generate`; None for the one that it has.
+            request: a dict of other arguments of `generate`, such as `{"max_new_tokens": 20,
+                "no_repeat_ngram_size": 3}`; {} for none, None for those that it has.
+        """
         if sampler is not None:
             self.sampler = get_sampler(sampler)
+        if request is not None:
+            self.usual_request = check_usual(request)
         super().compile(*args, **kwargs)
 
     def get_config(self):
-        return {**super().get_config(), "sampler": dict(vars(self.sampler))}
+        defaults = {"sampler": dict(vars(self.sampler)), "request": dict(self.usual_request)}
+        return {**super().get_config(), **defaults}
+
+    def _shortened(self, request, rows, asked):
+        """A request whose usual length has room behind the longest of rows; `asked` is a call's."""
+        if asked is not None or not set(LENGTHS) & self.usual_request.keys():
+            return request
+        longest = max(map(len, rows), default=0)
+        room = usual_room(self.usual_request, context_length(self.backbone), longest)
+        most = min(request.max_new_tokens, room)
+        return dataclasses.replace(request, max_new_tokens=most)
 
     def write(self, rows, request, is_text):
         """For each row of ids what follows it, `num_return` times.

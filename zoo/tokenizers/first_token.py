@@ -6,15 +6,27 @@ def first_token(contents):
 
     Templates that put something after a text, too, lay out rows of encoders: their tasks do that.
     """
-    processor = contents.get("post_processor")
-    parts = processor.get("processors") if is_of(processor, "Sequence") else [processor]
-    for part in parts if isinstance(parts, list) else []:
-        single = part.get("single") if is_of(part, "TemplateProcessing") else None
-        if isinstance(single, list) and len(single) == 2 and "Sequence" in single[1]:
+    for part, single in templates(contents):
+        if len(single) == 2 and "Sequence" in single[1]:
             name = single[0].get("SpecialToken", {}).get("id")
             ids = part.get("special_tokens", {}).get(name, {}).get("ids", [])
             return ids[0] if len(ids) == 1 else None
     return None
+
+
+def ends_rows(contents):
+    """Whether a file's template puts something after each text."""
+    return any(single and "Sequence" not in single[-1] for _, single in templates(contents))
+
+
+def templates(contents):
+    """The steps of a post_processor that are templates, with what each makes of a text."""
+    processor = contents.get("post_processor")
+    parts = processor.get("processors") if is_of(processor, "Sequence") else [processor]
+    for part in parts if isinstance(parts, list) else []:
+        single = part.get("single") if is_of(part, "TemplateProcessing") else None
+        if isinstance(single, list):
+            yield part, single
 
 
 def template(token, token_id):

@@ -15,7 +15,6 @@ import functools
 import json
 import os
 import warnings
-from collections.abc import Iterable
 from typing import Any, Self
 
 import keras
@@ -24,7 +23,7 @@ import tokenizers
 
 from zoo.checks import file_path, require_flag, shown
 from zoo.files import write_atomically
-from zoo.tokenizers import checks, training
+from zoo.tokenizers import checks
 from zoo.tokenizers.engine import build_engine, failing_step, library_errors
 from zoo.tokenizers.first_token import first_token
 from zoo.tokenizers.special_tokens import SpecialTokens
@@ -319,91 +318,3 @@ def own_part(text, contents):
         return text
     own = {name: part for name, part in contents.items() if name != "targets"}
     return json.dumps(own, ensure_ascii=False)
-
-
-@keras.saving.register_keras_serializable("zoo")
-class BytePairTokenizer(Tokenizer):
-    """Byte-pair encoding. Trained here, it is GPT-2's byte-level one.
-
-    Sennrich et al., 2016, https://arxiv.org/abs/1508.07909; bytes as its alphabet: Radford et al.,
-    2019, "Language Models are Unsupervised Multitask Learners".
-    """
-
-    model_type = "BPE"
-
-    @classmethod
-    def train(
-        cls, texts: Iterable, vocab_size: int, special_tokens: Iterable[str] = ("<|endoftext|>",)
-    ) -> Self:
-        """Learn a byte-level vocabulary.
-
-        Args:
-            texts: an iterable of str, or of `pathlib.Path`s of UTF-8 files, read once.
-            vocab_size: int, number of ids wanted; little text may give fewer.
-            special_tokens: names of the special tokens, which take the ids from 0 on.
-
-        Raises:
-            TypeError: an item is not a str.
-            ValueError: no text, the name of a file in its place, or `vocab_size` below 256 bytes
-                and the special tokens.
-        """
-        return cls(training.byte_pair(texts, vocab_size, special_tokens))
-
-    @classmethod
-    def from_vocab_and_merges(
-        cls, vocab: Any, merges: Any, special_tokens: Iterable[str] = ("<|endoftext|>",)
-    ) -> Self:
-        """A byte-level tokenizer from the two files that GPT-2 was published with.
-
-        Args:
-            vocab: path of `vocab.json`, or its `{token: id}`.
-            merges: path of `merges.txt`, or its lines without the first, version line.
-            special_tokens: tokens of the vocabulary that are special.
-        """
-        return cls(training.byte_pair_files(vocab, merges, special_tokens))
-
-
-@keras.saving.register_keras_serializable("zoo")
-class WordPieceTokenizer(Tokenizer):
-    """WordPiece with BERT's normaliser and pre-tokeniser.
-
-    Devlin et al., 2019, https://arxiv.org/abs/1810.04805; the normaliser cleans text, sets Chinese
-    characters apart and, if lowercase, strips accents. Decoding cannot restore what it changed.
-    """
-
-    model_type = "WordPiece"
-
-    @classmethod
-    def train(
-        cls, texts: Iterable, vocab_size: int, lowercase: bool = True, alphabet_size: int = 1000
-    ) -> Self:
-        """Learn a vocabulary, with `[PAD] [UNK] [CLS] [SEP] [MASK]` as ids 0 to 4.
-
-        The same texts give the same vocabulary, always.
-
-        Args:
-            texts: an iterable of str, or of `pathlib.Path`s of UTF-8 files, read once.
-            vocab_size: int, number of ids wanted; little text may give fewer.
-            lowercase: lowercase the text and strip its accents.
-            alphabet_size: how many different characters to keep, the most frequent first; words
-                with others become `[UNK]`.
-
-        Raises:
-            TypeError: an item is not a str.
-            ValueError: no text, or `vocab_size` too small for the characters.
-        """
-        return cls(training.word_piece(texts, vocab_size, lowercase, alphabet_size))
-
-    @classmethod
-    def from_vocab(cls, vocab: Any, lowercase: bool = True) -> Self:
-        """A tokenizer from the file that BERT was published with.
-
-        Args:
-            vocab: path of `vocab.txt`, or its lines: a token each, in the order of the ids.
-            lowercase: lowercase the text and strip its accents.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: a token occurs twice, or `[UNK]` is missing.
-        """
-        return cls(training.word_piece_file(vocab, lowercase))

@@ -4,13 +4,20 @@ Arrays are global: a loss is a mean over the whole batch because it is written s
 adds up what lies on several devices.
 """
 
+import contextlib
+import hashlib
+import json
 import os
 
 import jax
 import keras
 import numpy as np
+from jax.experimental import multihost_utils
+from keras.src.backend import distribution_lib
 
 from zoo.backends.world import WORLD
+
+SECONDS = 40  # until a process that says nothing counts as stopped
 
 # Names of weights are the same in all families: split where a matrix product can be.
 LAYOUTS = {
@@ -36,8 +43,7 @@ def distribute(layout="data", model_parallel=None):
             gathered where they are used.
         model_parallel: int, devices that share a model in `"tensor"`.
     """
-    if "JAX_COORDINATOR_ADDRESS" in os.environ or "SLURM_NTASKS" in os.environ:
-        jax.distributed.initialize()
+    meet()
     devices = keras.distribution.list_devices()
     if layout not in ("data", *LAYOUTS):
         raise ValueError(f"layout must be data, {' or '.join(LAYOUTS)}; got {layout!r}.")
@@ -88,14 +94,71 @@ def agree(model, facts):
                 "layout='data'."
             )
     if WORLD.size > 1:
-        from jax.experimental import multihost_utils
+        own = np.frombuffer(hashlib.sha256(facts.encode()).digest(), "uint8")
+        digests = multihost_utils.process_allgather(own)
+        others = [rank for rank, one in enumerate(digests) if (one != digests[0]).any()]
+        if others:
+            raise ValueError(
+                "All ranks must have the same model, optimizer and data; those of rank "
+                f"{', '.join(map(str, others))} are not those of rank 0."
+            )
 
-        multihost_utils.assert_equal(
-            np.frombuffer(facts.encode()[:4096].ljust(4096), "uint8"),
-            "All ranks must have the same model, optimizer and data.",
-        )
+
+def meet():
+    """Join the processes that the environment tells of, and draw the same as they."""
+    names = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
+    if jax.distributed.is_initialized():
+        return
+    if names[0] in os.environ:
+        missing = [name for name in names if not os.environ.get(name)]
+        if missing:
+            raise ValueError(
+                f"A process of several needs {', '.join(names)}; there is no {missing[0]}."
+            )
+        how = {"num_processes": int(os.environ[names[1]]), "process_id": int(os.environ[names[2]])}
+    elif int(os.environ.get("SLURM_NTASKS", 1)) > 1:
+        how = {}  # JAX finds what SLURM tells
+    else:
+        return
+    jax.distributed.initialize(os.environ.get(names[0]), heartbeat_timeout_seconds=SECONDS, **how)
+    distribution_lib.initialize_rng()
 
 
 def tell_all(value):
-    """The object of rank 0; here each process has drawn the same."""
-    return value
+    """The number of rank 0, on all ranks."""
+    if WORLD.size == 1:
+        return value
+    # As text: JAX' integers are of 32 bits.
+    text = np.frombuffer(json.dumps(value).encode().ljust(64), "uint8")
+    return json.loads(multihost_utils.broadcast_one_to_all(text).tobytes())
+
+
+def whole(variable):
+    """The array of a weight, wherever its parts lie; all processes ask together."""
+    value = variable.value
+    if not (value.is_fully_addressable or value.is_fully_replicated):
+        value = multihost_utils.process_allgather(value, tiled=True)
+    return np.asarray(value)
+
+
+def put_whole(variable, array):
+    """Assign a whole array."""
+    variable.assign(array)
+
+
+@contextlib.contextmanager
+def whole_weights(model):
+    """A context in which each process has the whole model, and may use it alone; all enter it."""
+    if WORLD.size == 1:
+        yield
+        return
+    with model.weights_lock:
+        kept = [variable._value for variable in model.variables]
+        for variable in model.variables:
+            variable._value = jax.numpy.asarray(whole(variable))
+    try:
+        yield
+    finally:
+        with model.weights_lock:
+            for variable, value in zip(model.variables, kept, strict=True):
+                variable._value = value

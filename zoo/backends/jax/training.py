@@ -50,7 +50,10 @@ class Trainer(Steps):
             *zip(self.metrics_variables, metrics_variables, strict=True),
         ]
         with keras.StatelessScope(mapping, collect_losses=True) as scope:
-            y_pred, loss = self.outputs_and_loss(x, y, sample_weight, training)
+            if training:
+                y_pred, loss = self.outputs_and_loss_in_training(x, y, sample_weight)
+            else:
+                y_pred, loss = self.outputs_and_loss(x, y, sample_weight, training=False)
         scaled = loss
         if training and self.optimizer is not None:
             mapping = zip(self.optimizer.variables, optimizer_variables, strict=True)

@@ -20,7 +20,15 @@ from zoo.backends.common import (
 from zoo.backends.head_gradients import head_gradients
 from zoo.backends.tensorflow.compiling import compile_function, compile_loop
 from zoo.backends.tensorflow.data import adapt_batches, stop_tuning
-from zoo.backends.tensorflow.distribution import agree, distribute, require_distribution, tell_all
+from zoo.backends.tensorflow.distribution import (
+    agree,
+    distribute,
+    put_whole,
+    require_distribution,
+    tell_all,
+    whole,
+    whole_weights,
+)
 from zoo.backends.tensorflow.kernels import (
     attention,
     device_names,
@@ -55,6 +63,7 @@ __all__ = [
     "lstm",
     "no_gradients",
     "product",
+    "put_whole",
     "random_state",
     "recompute",
     "reorder_rows",
@@ -65,6 +74,8 @@ __all__ = [
     "sum_by_column",
     "take_rows",
     "tell_all",
+    "whole",
+    "whole_weights",
     "write_rows",
     "writes_attention_out",
 ]

@@ -4,7 +4,15 @@ from keras.src.backend import rnn
 
 from zoo.backends.data import adapt_batches, stop_tuning
 from zoo.backends.torch.compiling import compile_function, compile_loop
-from zoo.backends.torch.distribution import agree, distribute, require_distribution, tell_all
+from zoo.backends.torch.distribution import (
+    agree,
+    distribute,
+    put_whole,
+    require_distribution,
+    tell_all,
+    whole,
+    whole_weights,
+)
 from zoo.backends.torch.head_gradients import head_gradients
 from zoo.backends.torch.kernels import (
     attention,
@@ -51,6 +59,7 @@ __all__ = [
     "lstm",
     "no_gradients",
     "product",
+    "put_whole",
     "random_state",
     "recompute",
     "reorder_rows",
@@ -61,6 +70,8 @@ __all__ = [
     "sum_by_column",
     "take_rows",
     "tell_all",
+    "whole",
+    "whole_weights",
     "write_rows",
     "writes_attention_out",
 ]

@@ -11,6 +11,8 @@ import torch
 from keras.src.backend.torch.optimizers.torch_adam import Adam
 from keras.src.backend.torch.optimizers.torch_adamw import AdamW
 
+from zoo.backends.torch.sharding import whole_norms
+
 
 def speed_up_optimizer(optimizer):
     """Let an optimizer's updates of weights in float32 on the CPU run through the fused kernel.
@@ -47,7 +49,8 @@ def _fits(optimizer, gradients, variables):
 def _fused_update(optimizer, gradients, variables):
     with torch.no_grad():
         step = int(optimizer.iterations) + 1
-        scale = _clip_divisor(gradients, optimizer.global_clipnorm)
+        are_parts = hasattr(variables[0], "whole")
+        scale = _clip_divisor(gradients, optimizer.global_clipnorm, are_parts)
         rate = float(optimizer.learning_rate)
         for (weight_decay, factor), group in _grouped(optimizer, gradients, variables).items():
             indices = [optimizer._get_variable_index(variable) for _, variable in group]
@@ -71,11 +74,12 @@ def _fused_update(optimizer, gradients, variables):
             )
 
 
-def _clip_divisor(gradients, global_clipnorm):
+def _clip_divisor(gradients, global_clipnorm, are_parts=False):
     """What to divide gradients by so that their joint norm is at most `global_clipnorm`."""
     if not global_clipnorm:
         return None
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    norms = whole_norms(gradients) if are_parts else torch.stack(torch._foreach_norm(gradients))
+    norm = torch.linalg.vector_norm(norms)
     # Like Keras: a norm that is not finite makes NaN of everything instead of nothing.
     return torch.clamp(norm / global_clipnorm, min=1.0) + (norm - norm)
 

@@ -5,6 +5,7 @@ process then takes the same step. What a loss is a mean over is added up before,
 the gradient of the mean over the whole batch, however its rows are padded.
 """
 
+import contextlib
 import datetime
 import hashlib
 import os
@@ -12,17 +13,23 @@ import os
 import torch
 from torch import distributed
 
+from zoo.backends.torch.sharding import gathered, own_part, shard, shards_of
 from zoo.backends.world import WORLD
 
 SECONDS = 60  # to wait for another process
 
 
-def distribute(**layout):
-    """Join the processes that torchrun or SLURM has started."""
-    if layout:
+def distribute(layout="data", **others):
+    """Join the processes that torchrun or SLURM has started.
+
+    Args:
+        layout: `"data"`, each process with the whole model; or `"sharded"`, each with a part of
+            weights, gradients and optimizer, gathered block by block where they are used (FSDP2).
+    """
+    if layout not in ("data", "sharded") or others:
         raise ValueError(
-            f"On PyTorch each process holds the whole model; got {', '.join(layout)}. Parallel "
-            "layers and sharded weights are for JAX."
+            "On PyTorch layout must be data or sharded; got "
+            f"{', '.join([repr(layout), *others])}. Parallel layers are for JAX."
         )
     names = {"RANK": "SLURM_PROCID", "WORLD_SIZE": "SLURM_NTASKS", "LOCAL_RANK": "SLURM_LOCALID"}
     for name, other in names.items():
@@ -37,7 +44,7 @@ def distribute(**layout):
         timeout = datetime.timedelta(seconds=SECONDS)
         distributed.init_process_group("nccl" if has_gpu else "gloo", timeout=timeout)
     WORLD.rank, WORLD.size = distributed.get_rank(), distributed.get_world_size()
-    WORLD.shards, WORLD.is_distributed = WORLD.size, True
+    WORLD.shards, WORLD.is_distributed, WORLD.layout = WORLD.size, True, layout
     return WORLD
 
 
@@ -105,6 +112,37 @@ def agree(model, facts):
             "All ranks must have the same model, optimizer and data; those of rank "
             f"{', '.join(map(str, others))} are not those of rank 0."
         )
+    if shards_of(model) is not None:
+        return
     with torch.no_grad():
         for variable in model.variables:
             distributed.broadcast(variable.value.data, src=0)
+    if WORLD.layout == "sharded":
+        shard(model)
+
+
+def whole(variable):
+    """The array of a variable, of which each process may have a part; all ask together."""
+    return gathered(variable).numpy(force=True)
+
+
+def put_whole(variable, array):
+    """Assign a whole array to a variable, of which each process may have a part."""
+    if hasattr(variable, "whole"):
+        array = own_part(array, variable.whole.parameter)
+    variable.assign(array)
+
+
+@contextlib.contextmanager
+def whole_weights(model):
+    """A context in which each process has the whole model, and may use it alone; all enter it."""
+    shards = shards_of(model)
+    if shards is None:
+        yield
+        return
+    for module in shards.modules:
+        module.unshard()
+    try:
+        yield
+    finally:
+        shards.let_go()

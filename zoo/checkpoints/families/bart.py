@@ -133,7 +133,11 @@ BART = Family(
     given={BIAS: lambda arguments: np.zeros((1, arguments["vocab_size"]), "float32")},
     optional=(*(f"{side}_{part}" for side in ("encoder", "decoder") for part in FINAL_NORMS),),
     fixed={**FIXED, "normalize_before": False, "normalize_embedding": True},
-    architectures={"BartForConditionalGeneration": "seq2seq", "BartModel": "seq2seq"},
+    architectures={
+        "BartForConditionalGeneration": "seq2seq",
+        "BartModel": "seq2seq",
+        "BartForSequenceClassification": "text_classification",
+    },
     bare="BartModel",
     roles={
         "start": "bos_token",
@@ -145,7 +149,22 @@ BART = Family(
         "target_start": "forced_bos_token",
         "never": "bad_words",
     },
-    task_constants={"seq2seq": {"source_start": True}},
+    task_constants={
+        "seq2seq": {"source_start": True},
+        "text_classification": {
+            "pooling": "last_tanh",
+            "head_bias": True,
+            "add_special_tokens": True,
+        },
+    },
+    head_dropout={"text_classification": ("classifier_dropout",)},
+    num_labels=3,
+    heads_of={
+        "text_classification": {
+            **linear("pooler/dense", "classification_head.dense"),
+            **linear("classifier", "classification_head.out_proj"),
+        }
+    },
     body={**BODY, **LEARNED, **EMBEDDING_NORMS},
     tied={
         "lm_head.weight": "shared.weight",

@@ -1,6 +1,14 @@
 """GPT-2 as transformers writes it: DistilGPT-2 and DialoGPT, too."""
 
-from zoo.checkpoints.tables import ACTIVATIONS, DECODER_ROLES, Family, Joined, Key
+from zoo.checkpoints.tables import (
+    ACTIVATIONS,
+    DECODER_CLASSIFIER,
+    DECODER_ROLES,
+    SCORE,
+    Family,
+    Joined,
+    Key,
+)
 
 # Its kernels are `(in, out)`, as ours are.
 GPT2 = Family(
@@ -22,7 +30,12 @@ GPT2 = Family(
         "attention_dropout": Key("attn_pdrop", is_read=False),
     },
     fixed={"scale_attn_weights": True, "add_cross_attention": False},
-    architectures={"GPT2LMHeadModel": "causal_lm", "GPT2Model": "causal_lm"},
+    architectures={
+        "GPT2LMHeadModel": "causal_lm",
+        "GPT2Model": "causal_lm",
+        "GPT2ForSequenceClassification": "text_classification",
+    },
+    task_constants={"text_classification": DECODER_CLASSIFIER},
     bare="GPT2Model",
     roles=DECODER_ROLES,
     body={
@@ -43,7 +56,7 @@ GPT2 = Family(
         "norm/gamma": "ln_f.weight",
         "norm/beta": "ln_f.bias",
     },
-    heads={"head/kernel": "lm_head.weight"},
+    heads_of={"causal_lm": {"head/kernel": "lm_head.weight"}, "text_classification": SCORE},
     optional=("head/kernel",),
     tied={"lm_head.weight": "wte.weight"},
     unused=("h.{i}.attn.bias", "h.{i}.attn.masked_bias"),  # causal masks

@@ -3,7 +3,15 @@
 import numpy as np
 
 from zoo.checkpoints import rotary
-from zoo.checkpoints.tables import ACTIVATIONS, DECODER_ROLES, Family, Joined, Key
+from zoo.checkpoints.tables import (
+    ACTIVATIONS,
+    DECODER_CLASSIFIER,
+    DECODER_ROLES,
+    SCORE,
+    Family,
+    Joined,
+    Key,
+)
 
 
 class ByHeads(Joined):
@@ -49,7 +57,12 @@ GPT_NEOX = Family(
         "attention_dropout": Key("attention_dropout", is_read=False),
         "norm_epsilon": Key("layer_norm_eps", 1e-5),
     },
-    architectures={"GPTNeoXForCausalLM": "causal_lm", "GPTNeoXModel": "causal_lm"},
+    architectures={
+        "GPTNeoXForCausalLM": "causal_lm",
+        "GPTNeoXModel": "causal_lm",
+        "GPTNeoXForSequenceClassification": "text_classification",
+    },
+    task_constants={"text_classification": DECODER_CLASSIFIER},
     bare="GPTNeoXModel",
     roles=DECODER_ROLES,
     body={
@@ -69,7 +82,7 @@ GPT_NEOX = Family(
         "norm/gamma": "final_layer_norm.weight",
         "norm/beta": "final_layer_norm.bias",
     },
-    heads={"head/kernel": "embed_out.weight"},
+    heads_of={"causal_lm": {"head/kernel": "embed_out.weight"}, "text_classification": SCORE},
     tied={"embed_out.weight": "embed_in.weight"},
     unused=(  # masks and frequencies
         "layers.{i}.attention.bias",

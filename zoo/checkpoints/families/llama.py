@@ -3,7 +3,9 @@
 from zoo.checkpoints import rotary
 from zoo.checkpoints.tables import (
     ACTIVATIONS,
+    DECODER_CLASSIFIER,
     DECODER_ROLES,
+    SCORE,
     Family,
     Joined,
     JoinedKernels,
@@ -79,10 +81,15 @@ def family(name, cls, arguments, constants):
         prefix="model.",
         arguments={**SIZES, **arguments},
         constants=constants,
-        architectures={f"{cls}ForCausalLM": "causal_lm", f"{cls}Model": "causal_lm"},
+        architectures={
+            f"{cls}ForCausalLM": "causal_lm",
+            f"{cls}Model": "causal_lm",
+            f"{cls}ForSequenceClassification": "text_classification",
+        },
+        task_constants={"text_classification": DECODER_CLASSIFIER},
         bare=f"{cls}Model",
         body=BODY,
-        heads={"head/kernel": "lm_head.weight"},
+        heads_of={"causal_lm": {"head/kernel": "lm_head.weight"}, "text_classification": SCORE},
         optional=("head/kernel", *OPTIONAL),
         tied={"lm_head.weight": "embed_tokens.weight"},
         unused=("rotary_emb.inv_freq", "layers.{i}.self_attn.rotary_emb.inv_freq"),

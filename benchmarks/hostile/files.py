@@ -8,7 +8,7 @@ import zipfile
 import h5py
 import numpy as np
 
-from tests.torch_zip import number, tensor, text, torch_zip, zip_of
+from benchmarks.hostile.torch_zip import number, tensor, text, torch_zip, zip_of
 
 ZEROS = np.zeros((2, 3), "float32")
 NAMES = {"parent": "a/../b", "root": "/a", "zero": "a\0b", "long": "n" * 10_000, "empty": ""}

@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 
-from tests.hostile_cases import NAMES, OTHERS
+from benchmarks.hostile.files import NAMES, OTHERS
 
 # GGUF
 

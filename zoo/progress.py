@@ -28,3 +28,11 @@ class Progress:
         if self._bar and (not self._is_shy or (is_slow and self._done < self._total)):
             self._is_shy = False
             self._bar.update(self._done)
+
+
+def shown(items, unit):
+    """The items of a list, one by one, with a bar where they take long."""
+    bar = Progress(len(items), unit=unit)
+    for item in items:
+        yield item
+        bar.add(1)
