@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from zoo.data.rows import RowFormat
-from zoo.exporting.graph_functions import part_of_each, require
+from zoo.exporting.graph_functions import as_padded, part_of_each, require
 from zoo.exporting.tokenizers.byte_pairs import GraphTokenizer, as_utf8
 from zoo.exporting.tokenizers.word_pieces import GraphWordPiece
 
@@ -60,11 +60,12 @@ class GraphRows:
             is_empty = tf.cast(rows.row_lengths() == 0, "int64")
             fillers = tf.fill([tf.reduce_sum(is_empty)], self.form.filler)
             rows = tf.concat([rows, tf.RaggedTensor.from_row_lengths(fillers, is_empty)], axis=1)
-        token_ids, lengths = rows.to_tensor(), rows.row_lengths()
-        inputs = {"token_ids": token_ids, "padding_mask": tf.sequence_mask(lengths)}
+        token_ids, lengths = as_padded(rows)
+        mask = tf.sequence_mask(lengths, tf.shape(token_ids)[1])
+        inputs = {"token_ids": token_ids, "padding_mask": mask}
         if self.form.has_segments:
             places = tf.range(tf.shape(token_ids, "int64")[1])[None]
-            of_second = (places >= first.row_lengths()[:, None] + 2) & inputs["padding_mask"]
+            of_second = (places >= first.row_lengths()[:, None] + 2) & mask
             segments = of_second if second is not None else tf.zeros_like(of_second)
             inputs["segment_ids"] = tf.cast(segments, "int32")
         return inputs
