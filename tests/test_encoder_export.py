@@ -42,6 +42,7 @@ CALLS = {
         ("classify_pair", {"text": as_bytes(TEXTS), "second": as_bytes(SECONDS)}),
         ("classify", {"text": as_bytes(["sea " * 80])}),
         ("classify", {"text": as_bytes([" "])}),
+        ("classify", {"text": as_bytes([])}),
     ],
     "token": [("tag", {"text": as_bytes(TEXTS)}), ("tag", {"text": as_bytes(["sea " * 80])})],
     "span": [
@@ -84,7 +85,7 @@ def answers(served, name):
 
 
 def test_classes_and_probabilities(models, served):
-    alone, pairs, long, empty = answers(served, "text")
+    alone, pairs, long, empty, none = answers(served, "text")
     for texts, seen in ((TEXTS, alone), (list(zip(TEXTS, SECONDS, strict=True)), pairs)):
         expected = models["text"].predict_labels(texts)
         assert seen["label"] == [one["label"] for one in expected]
@@ -98,6 +99,7 @@ def test_classes_and_probabilities(models, served):
         expected = models["text"].predict_labels(["sea " * 80])
     assert long["label"] == [expected[0]["label"]]
     assert empty["label"] == [models["text"].predict_labels(" ")["label"]]
+    assert none["label"] == none["probabilities"] == []
 
 
 def test_words_and_their_places(models, served):
