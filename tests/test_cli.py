@@ -81,8 +81,10 @@ def test_a_masked_language_model_is_pretrained_and_goes_on(data, tmp_path, capsy
     assert main([*arguments, "--steps", "4", "--validate-every", "2"]) == 0
     assert json.loads(capsys.readouterr().out) == result
     assert main(["fill", str(tmp_path / "run"), "the sea was [MASK] ."]) == 0
-    assert main([*arguments, "--steps", "4", "--sample", "the sea", "--out", "x"]) == 1
+    other = tmp_path / "other"
+    assert main([*arguments, "--steps", "4", "--sample", "the sea", "--out", str(other)]) == 1
     assert "Samples are texts that a causal_lm continues" in capsys.readouterr().err
+    assert not other.exists()
 
 
 def test_a_classifier_is_made_measured_and_used_by_the_names_of_columns(data, tmp_path, capsys):

@@ -247,7 +247,7 @@ def test_each_lane_is_a_piece_of_the_stream_in_order(num_tokens, lanes, drop):
 @pytest.mark.backend_free
 @pytest.mark.parametrize(("lanes", "length"), [(0, 6), (4, 0)])
 def test_a_stream_has_lanes_and_windows(lanes, length):
-    with pytest.raises(ValueError, match=f"must be at least 1; got {lanes} and {length}"):
+    with pytest.raises(ValueError, match=f"whole numbers of at least 1; got {lanes} and {length}"):
         continued_rows(np.arange(50), lanes, length)
 
 

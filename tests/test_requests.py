@@ -263,7 +263,11 @@ WRONG = [
     ({"stop": 5}, ValueError, "stop must be a non-empty string or several of them; got 5"),
     ({"stop": [5]}, ValueError, "stop must be a non-empty string"),
     ({"stop": ""}, ValueError, "stop must be a non-empty string"),
-    ({"sampler": "random"}, ValueError, "sampler must be 'greedy', 'sample', .*'beam' or a"),
+    (
+        {"sampler": "random"},
+        ValueError,
+        "sampler must be 'greedy', 'sample', .*'beam', 'contrastive' or a",
+    ),
     ({"sampler": 5}, ValueError, "sampler must be 'greedy'.*; got 5"),
     ({"temperature": None}, TypeError, "temperature must be a number, at least 0"),
     ({"temperature": "hot"}, TypeError, "temperature must be a number"),

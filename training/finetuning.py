@@ -101,6 +101,7 @@ def finetune(model, x, y, out, settings, verbose="auto"):
     x = [x[i] for i in order]
     y = None if y is None else [y[i] if isinstance(y[i], list) else plain(y[i]) for i in order]
     monitor = "val_loss" if settings["validation"] else "loss"
+    runs.keep_settings(out, settings)  # of what can run
     history = model.fit(
         x,
         y,

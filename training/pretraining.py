@@ -115,6 +115,7 @@ def pretrain(model, tokenizer, out, settings, verbose="auto"):
         plans.device_peak(),
     )
     samples = [Samples(out / "samples.txt", settings["sample"], settings["sample_every"])]
+    runs.keep_settings(out, settings)  # of what can run
     history = model.fit(
         trained,
         epochs=epochs,

@@ -70,6 +70,5 @@ def finetune(
     if dry_run:
         show(facts, as_json, "")
         return
-    runs.keep_settings(out, settings)
     result = finetuning.finetune(made, x, y, out, settings, 0 if as_json else "auto")
     show({**result, "out": str(out)}, as_json)

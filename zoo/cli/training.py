@@ -67,6 +67,5 @@ def train(
     if dry_run:
         show({"plan": plan, "out": str(out)}, as_json, "")
         return
-    runs.keep_settings(out, settings)
     result = pretraining.pretrain(made, tokenizer, out, settings, 0 if as_json else "auto")
     show({**result, "out": str(out)}, as_json)
