@@ -152,7 +152,7 @@ class Contrastive:
         ValueError: if a number is outside its range.
     """
 
-    def __init__(self, penalty_alpha=0.6, top_k=4):
+    def __init__(self, penalty_alpha: float = 0.6, top_k: int = 4) -> None:
         check_number("penalty_alpha", penalty_alpha, "between 0 and 1", lambda a: 0 <= a <= 1)
         check_whole("top_k", top_k)
         self.penalty_alpha = float(penalty_alpha)
