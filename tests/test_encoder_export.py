@@ -159,9 +159,9 @@ def test_no_rows_give_no_outputs(models):
 
     from zoo.exporting.encoders import outputs_signature
 
-    nothing = {name: tf.zeros([0, 4], "int32") for name in ("token_ids", "segment_ids")}
-    nothing["padding_mask"] = tf.zeros([0, 4], "bool")
-    assert outputs_signature(models["text"])(**nothing)["logits"].shape == (0, len(LABELS))
+    ids, mask = tf.zeros([0, 4], "int32"), tf.zeros([0, 4], "bool")
+    outputs = outputs_signature(models["text"])(ids, ids, mask)
+    assert outputs["logits"].shape == (0, len(LABELS))
 
 
 def test_what_needs_offsets_needs_word_pieces(tmp_path):
