@@ -89,6 +89,7 @@ def test_weights_decide_the_loss(model):
     assert weighted["loss"] == pytest.approx(one["loss"], rel=1e-4)
 
 
+@pytest.mark.slow_to_compile
 def test_validation_and_early_stopping(model):
     stop = keras.callbacks.EarlyStopping(patience=0, monitor="val_loss", min_delta=100.0)
     history = model.fit(

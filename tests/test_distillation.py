@@ -159,6 +159,7 @@ def test_a_causal_models_relations_leave_out_the_future():
     assert logs["value_value_relation"] == pytest.approx(expected["value_value_relation"], rel=2e-4)
 
 
+@pytest.mark.slow_to_compile
 def test_fit_brings_the_student_to_its_teacher_and_leaves_that_alone(tmp_path):
     student, teacher = classifier(1, 8, scale=0.2), classifier(2)
     before = [keras.ops.convert_to_numpy(w).copy() for w in teacher.weights]
@@ -224,6 +225,7 @@ def test_a_teacher_is_told_which_text_of_a_pair_a_token_is_of():
     "dtype",
     ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow_to_compile)],
 )
+@pytest.mark.slow_to_compile
 def test_losses_are_float32_in_mixed_precision(dtype):
     losses = [*hinton(), HiddenStates(), *distillation.minilm()]
     exact = losses_of(Distiller(classifier(1, scale=0.2), classifier(2), losses), PARTS, Y)

@@ -107,6 +107,7 @@ def test_one_tokenizer_written_twice_gives_the_losses_of_one():
 @pytest.mark.parametrize(
     "words", ["pruned", pytest.param("bytes", marks=pytest.mark.slow_to_compile)]
 )
+@pytest.mark.slow_to_compile
 def test_a_student_of_another_vocabulary_learns_states_and_soft_targets(words):
     teacher = classifier(2)
     if words == "pruned":

@@ -38,7 +38,9 @@ MODELS = {"gpt": gpt, "lstm": lstm, "transformer": transformer, "classifier": cl
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "dtype", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow_to_compile)]
+)
 def test_mixed_precision_learns(name, dtype):
     model, data = MODELS[name](dtype)
     model.compile(keras.optimizers.Adam(1e-2))
@@ -101,6 +103,7 @@ def test_sums_are_float32_whatever_floatx_is(name):
 
 @pytest.mark.usefixtures("coarse_floatx")
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.slow_to_compile
 def test_metrics_count_more_tokens_than_16_bits_do(name):
     model, data = MODELS[name]("mixed_bfloat16")
     model.fit(*data, verbose=0)

@@ -8,6 +8,8 @@ import zoo
 from tests.models import tiny_transformer
 from zoo.generation import Beam, Request
 
+pytestmark = pytest.mark.slow_to_compile
+
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 

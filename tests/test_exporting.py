@@ -314,6 +314,7 @@ def test_mixed_precision_without_tokenizer(served, half_model):
     np.testing.assert_allclose(answer["logits"], expected, atol=tolerance)
 
 
+@pytest.mark.slow_to_compile
 def test_generation_in_mixed_precision(tokenizer, backend):
     if backend != "tensorflow":
         pytest.skip("The graph is TensorFlow's.")

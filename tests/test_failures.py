@@ -92,7 +92,9 @@ def assert_of_use(model, path):
 @pytest.mark.parametrize(
     ("verb", "method"), [(verb, method) for verb, names in METHODS.items() for method in names]
 )
-@pytest.mark.parametrize("error", [Broken, KeyboardInterrupt])
+@pytest.mark.parametrize(
+    "error", [Broken, pytest.param(KeyboardInterrupt, marks=pytest.mark.slow_to_compile)]
+)
 def test_a_callback_that_throws(verb, method, error, tmp_path):
     model = tiny_gpt()
     with pytest.raises(error):

@@ -65,6 +65,7 @@ def test_tasks_are_known(cls):
     assert set(cls.tasks) <= TASKS.keys()
 
 
+@pytest.mark.slow_to_compile
 def test_heads_are_the_layers_that_a_task_adds(row):
     config = config_of(row)
     if config["family"] == "lstm" and not config["backbone"].get("bidirectional"):
@@ -93,6 +94,7 @@ def test_a_constructor_refuses_what_a_config_may_not_say(row):
 
 
 @pytest.mark.parametrize("num_layers", [1, 2, 5])
+@pytest.mark.slow_to_compile
 def test_the_count_is_that_of_the_model(row, num_layers):
     config = config_of(row, num_layers=num_layers)
     model = FAMILIES[config["family"]](**config["backbone"])
@@ -132,6 +134,7 @@ def test_what_no_machine_holds_is_refused_by_name(sizes, names):
 # Behaviour
 
 
+@pytest.mark.slow_to_compile
 def test_padding_changes_nothing(row, model):
     batch = inputs(row)
     other = {**batch, "token_ids": changed(batch["token_ids"], ~MASK)}
@@ -143,6 +146,7 @@ def test_padding_changes_nothing(row, model):
 
 
 @pytest.mark.parametrize("row", CAUSAL)
+@pytest.mark.slow_to_compile
 def test_later_tokens_change_nothing(row):
     model, batch = tiny(row), inputs(row, padded=None)
     name = "decoder_token_ids" if reads_pairs(row) else "token_ids"

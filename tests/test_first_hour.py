@@ -65,6 +65,7 @@ def test_a_backbone_of_ones_own_says_nothing_of_tasks():
 
 
 @pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.slow_to_compile
 def test_a_batch_without_text_is_passed_over_in_a_stream(place):
     batches = [(TEXTS, LABELS), (TEXTS, LABELS)]
     expected = classifier().fit(iter(batches[:1]), verbose=0).history["loss"]

@@ -120,6 +120,7 @@ def test_a_kill_at_any_point_leaves_one_whole_folder(tmp_path):
     assert outcomes == ["True"] * 3  # before, between and after the two renames
 
 
+@pytest.mark.slow_to_compile
 def test_a_killed_save_leaves_a_preset_that_loads(preset):
     code = """
         import sys

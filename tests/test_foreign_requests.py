@@ -11,6 +11,8 @@ from benchmarks.parity.check import make_theirs
 from tests.models import tiny_gpt
 from zoo.generation import Beam, Sampler
 
+pytestmark = pytest.mark.slow_to_compile
+
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 

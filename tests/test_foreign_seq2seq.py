@@ -16,6 +16,8 @@ from zoo.training.foreign import annalog
 import zoo
 from benchmarks.hostile.torch_zip import torch_zip
 
+pytestmark = pytest.mark.slow_to_compile
+
 backend_free = pytest.mark.backend_free
 DATA = Path(__file__).parent / "data"
 

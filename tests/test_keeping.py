@@ -59,6 +59,7 @@ def assert_equal(variables, others):
 
 @pytest.mark.parametrize("kept", WAYS, indirect=True)
 @pytest.mark.parametrize(("freeze", "is_trained"), [("backbone", False), (1, True)])
+@pytest.mark.slow_to_compile
 def test_what_is_frozen_stays_frozen_and_the_optimizer_goes_on(kept, freeze, is_trained):
     model = classifier()
     model.freeze(freeze)
@@ -88,6 +89,7 @@ def test_training_goes_on_from_a_file_as_if_it_had_not_been_left(kept):
         np.testing.assert_allclose(weight, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow_to_compile
 def test_what_is_thawed_after_training_is_trained(kept):
     model = classifier()
     model.freeze("backbone")
@@ -102,6 +104,7 @@ def test_what_is_thawed_after_training_is_trained(kept):
         assert sum(moved) > len(moved) // 2
 
 
+@pytest.mark.slow_to_compile
 def test_no_weight_decay_pulls_at_biases_and_norms(kept):
     for model in (classifier(), tiny_gpt(), zoo.BertPretrainer(tiny_backbone(), word_pieces())):
         model.optimizer.learning_rate = 0.1
@@ -156,6 +159,7 @@ def fit_once(model):
     model.fit(x, ids[:, 1:], verbose=0)
 
 
+@pytest.mark.slow_to_compile
 def test_an_int8_model_gives_the_same_again(kept):
     model = tiny_gpt(num_layers=2)
     with warnings.catch_warnings():
@@ -168,6 +172,7 @@ def test_an_int8_model_gives_the_same_again(kept):
 
 
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.slow_to_compile
 def test_a_mixed_model_is_mixed_again(kept, dtype, tmp_path):
     model = classifier(dtype=dtype)
     model.fit(TEXTS, LABELS, verbose=0)

@@ -16,7 +16,10 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import keras_hub
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # KerasHub's own
+pytestmark = [
+    pytest.mark.slow_to_compile,
+    pytest.mark.filterwarnings("ignore"),  # KerasHub's own
+]
 
 SIZES = {
     "vocabulary_size": 47,

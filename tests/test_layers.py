@@ -138,6 +138,7 @@ def test_comes_back_from_its_config(layer_and_inputs):
     assert_equal(outputs_of(copy.deepcopy(layer), inputs), expected)
 
 
+@pytest.mark.slow_to_compile
 def test_is_saved_with_a_users_own_model(layer_and_inputs, tmp_path):
     layer, inputs = layer_and_inputs
     symbolic = keras.tree.map_structure(

@@ -78,6 +78,7 @@ def test_keras_files_keep_tokenizer_and_optimizer(tmp_path, tokenizer):
     np.testing.assert_array_equal(logits(model), logits(loaded))
 
 
+@pytest.mark.slow_to_compile
 def test_the_other_backends_load_the_same_model(saved, tmp_path, backend):
     model, folder = saved
     code = f"""

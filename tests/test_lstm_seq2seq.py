@@ -53,6 +53,7 @@ def hidden(model):
     return numpy_of(model(inputs()))
 
 
+@pytest.mark.slow_to_compile
 def test_cached_decoding_equals_the_uncached_forward(model, hidden):
     ids = inputs()["decoder_token_ids"]
     context = model.project_context(model.encode(inputs()["token_ids"], MASK))
@@ -158,6 +159,7 @@ def golden():
     return content
 
 
+@pytest.mark.slow_to_compile
 def test_backends_agree():
     expected = json.loads(GOLDEN.read_text(encoding="utf-8"))
     for attention, seen in golden().items():

@@ -123,6 +123,7 @@ def test_packed_rows_hold_every_token_once():
     assert stream == [t for document in documents for t in document]
 
 
+@pytest.mark.slow_to_compile
 def test_pretraining_reports_both_objectives():
     keras.utils.set_random_seed(0)
     model = pretrainer(sequence_length=24)
@@ -159,6 +160,7 @@ def test_one_document_cannot_be_paired():
         pretrainer().fit("One text. It is alone.")
 
 
+@pytest.mark.slow_to_compile
 def test_presets_carry_heads_from_task_to_task(tmp_path):
     model = pretrainer()
     zoo.save(model, tmp_path / "p")

@@ -63,6 +63,7 @@ def assert_close(one, other):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow_to_compile
 def test_stands_inside_another_model_with_any_of_its_optional_inputs(model, tmp_path):
     required, optional = arrays_of(model)
     for given in ({}, *({name: x} for name, x in optional.items()), optional):
@@ -87,6 +88,7 @@ def test_token_ids_alone_stand_for_the_dict(model):
 
 
 @pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.slow_to_compile
 def test_a_backbone_is_cloned_copied_and_made_again(name):
     model = with_weights(BACKBONES[name](), 0.3)
     required, optional = arrays_of(model)

@@ -24,6 +24,7 @@ def tasks():
     }
 
 
+@pytest.mark.slow_to_compile
 def test_all_heads_learn_in_one_fit():
     keras.utils.set_random_seed(0)
     model = MultiTask(tasks())

@@ -192,6 +192,7 @@ def plain(model, prompt, count):
     return ids
 
 
+@pytest.mark.slow_to_compile
 def test_all_together_choose_what_transformers_processors_choose(causal):
     expected = [plain(causal, prompt, 12) for prompt in PROMPTS]
     assert causal.generate(PROMPTS, max_new_tokens=12, **ASKED) == expected

@@ -125,6 +125,7 @@ def golden_logits(mode):
 
 
 @pytest.mark.parametrize("make", [tiny_lstm, tiny_transformer])
+@pytest.mark.slow_to_compile
 def test_a_preset_loads_quantised(make, tmp_path):
     model = make(hidden_dim=32, **({"inner_dim": 32} if make is tiny_lstm else {}))
     zoo.save(model, tmp_path / "whole")

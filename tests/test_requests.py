@@ -167,6 +167,7 @@ def test_top_p_keeps_no_token_too_many_where_the_sum_reaches_p():
 
 @pytest.mark.parametrize("make", [tiny_gpt, tiny_lstm, tiny_transformer])
 @pytest.mark.parametrize("sampler", ["greedy", "sample", "beam"])
+@pytest.mark.slow_to_compile
 def test_logits_that_are_no_numbers_are_an_error(make, sampler):
     model = make()
     weight = model.backbone.token_embedding.embeddings
@@ -215,6 +216,7 @@ def test_any_of_several_stop_tokens_ends_a_text():
     assert cut == whole[: min(whole.index(whole[9]), whole.index(whole[6]))]
 
 
+@pytest.mark.slow_to_compile
 def test_windows_predict_each_token_once_in_the_whole_context(model):
     text = (TEXTS[0] + TEXTS[1])[:150]
     ids = [0, *model.tokenizer.encode(text)]

@@ -339,6 +339,7 @@ def golden():
     return {**content, "losses": history["loss"]}
 
 
+@pytest.mark.slow_to_compile
 def test_backends_agree():
     seen, expected = golden(), json.loads(GOLDEN.read_text(encoding="utf-8"))
     np.testing.assert_allclose(seen["logits"], expected["logits"], rtol=1e-4, atol=1e-4)
@@ -348,6 +349,7 @@ def test_backends_agree():
     assert seen["beam"] == expected["beam"]
 
 
+@pytest.mark.slow_to_compile
 def test_trains_in_mixed_precision():
     model = tiny_transformer(scale=0.1, max_length=32, dtype="mixed_float16")
     model.compile(optimizer=keras.optimizers.Adam(1e-3))

@@ -8,6 +8,8 @@ import zoo
 from tests.models import TEXTS, VOCAB_SIZE, tokenizer, with_weights
 from zoo.tokenizers import BytePairTokenizer, SpecialTokens
 
+pytestmark = pytest.mark.slow_to_compile
+
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")
 

@@ -357,6 +357,7 @@ def test_labels_may_be_numbers_and_booleans():
     assert classifier().examples(["a", "b"], [True, 0.0]).labels.tolist() == [1, 0]
 
 
+@pytest.mark.slow_to_compile
 def test_scores_and_triplets_teach_an_embedder():
     pair, other = ("the sea was calm", "it was late"), "the sky was grey"
     for data, scores in (([pair] * 2, [0.0, 0.0]), ([(*pair, other)], None)):

@@ -42,6 +42,7 @@ def test_what_followed_the_longest_run_is_looked_up():
 @pytest.mark.parametrize(
     ("kind", "name"), [("model", "drawn"), ("prompt", "greedy"), ("prompt", "processed")]
 )
+@pytest.mark.slow_to_compile
 def test_the_text_is_the_same(model, draft, kind, name):
     guesser, asked = "prompt" if kind == "prompt" else draft, ASKED[name]
     prompts = [REPEATING, [3, 4], [7]]
