@@ -10,6 +10,8 @@ class Model(floats.Model):
 
 
 def build(sizes):
-    model = floats.build(sizes).model
-    model.quantize("int4")
-    return Model(model)
+    made = floats.build(sizes)
+    made.model.quantize("int4")
+    quantized = Model(made.model)
+    quantized.num_parameters = made.num_parameters  # two are in each byte now
+    return quantized
