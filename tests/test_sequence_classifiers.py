@@ -1,5 +1,7 @@
 """Classifiers over GPT, Llama and BART: their rows of texts, their numbers, both ways."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -138,3 +140,15 @@ def test_it_learns():
     labels = ["joy", "anger", "fear"]
     model.fit(LINES, labels, epochs=40, verbose=0)
     assert [found["label"] for found in model.predict_labels(LINES)] == labels
+
+
+def test_a_bias_is_never_lost(tmp_path):
+    model = zoo.TextClassifier(zoo.models.GPT(300, 1, 2, 16), labels=["a", "b"], head_bias=True)
+    zoo.save(model, tmp_path)
+    with pytest.raises(ValueError, match="such as 'classifier/bias': it belongs to another model"):
+        zoo.load(tmp_path, head_bias=False)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["task_arguments"]["head_bias"]  # saved before it was a choice
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "manifest.json").unlink()
+    assert zoo.load(tmp_path).head_bias

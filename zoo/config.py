@@ -97,6 +97,8 @@ def read_config(path):
             f"{path}: quantization must be int8, or int4/ and the size of its groups; got "
             f"{shown(config['quantization'])}."
         )
+    if config["task"] == "text_classification":  # before it was a choice, each head had a bias
+        config["task_arguments"].setdefault("head_bias", True)
     check_arguments(config, path)
     check_special_tokens(config, path)
     check_sampler(config, path)

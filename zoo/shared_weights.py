@@ -28,7 +28,8 @@ def load_shared_weights(model, path, heads, is_checked=False):
         "shared": {name for name in own if head_of(name) not in heads_there},
         "none": own,
     }[heads]
-    unknown = {name for name in there if head_of(name) in HEADS} - (own - missing)
+    filled = {head_of(name) for name in own - missing}  # with all that the file has of them
+    unknown = {name for name in there if head_of(name) in HEADS - filled}
     if heads == "shared":
         warn_of_random_heads(model, path, missing)
     weight_files.load_weights(model, path, missing, unknown, is_checked)

@@ -84,6 +84,7 @@ class Request:
             others: a dict of arguments by other libraries' names.
             caller: str, which method was called.
         """
+        least = others.get("min_new_tokens")  # of this call: a usual one gives way
         others = with_usual(task.usual_request, sampler, others)
         force_end = others.pop("force_end", None) or False
         require_flag("force_end", force_end)
@@ -99,6 +100,11 @@ class Request:
             if name in arguments:
                 check_whole(name, arguments[name])
                 arguments[name] = int(arguments[name])
+        if least is not None and least > arguments["max_new_tokens"]:
+            raise ValueError(
+                f"min_new_tokens must be at most max_new_tokens; got {least} and "
+                f"{arguments['max_new_tokens']}."
+            )
         for name in ("truncate", "strip_prompt", "return_scores"):
             if name in arguments:
                 require_flag(name, arguments[name])
