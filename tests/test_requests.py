@@ -265,6 +265,7 @@ WRONG = [
     ({"stop": 5}, ValueError, "stop must be a non-empty string or several of them; got 5"),
     ({"stop": [5]}, ValueError, "stop must be a non-empty string"),
     ({"stop": ""}, ValueError, "stop must be a non-empty string"),
+    ({"min_new_tokens": 99}, ValueError, "min_new_tokens must be at most max_new_tokens; got 99"),
     (
         {"sampler": "random"},
         ValueError,
